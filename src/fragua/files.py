@@ -1,0 +1,116 @@
+"""Files at the edge: whole or not at all, and errors that name the line."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from fragua.errors import InputError, RunError
+
+
+@contextmanager
+def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Opens a temporary neighbour of `path`; on success flushes it to disk and renames it into place.
+
+    On any error the old file stays as it was. Raises RunError where the disk is full."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+        with os.fdopen(fd, mode, **text) as file:  # type: ignore[call-overload]
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(name, 0o666 & ~umask)
+        os.replace(name, path)
+    except BaseException as error:
+        with suppress(FileNotFoundError):
+            os.unlink(name)
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise RunError("no space left on the device", path, "free some and run the command again") from error
+        raise
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    with atomic_write(path) as file:
+        json.dump(value, file, ensure_ascii=False, indent=2)
+        file.write("\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Raises InputError naming the line where the JSON breaks."""
+    try:
+        return json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise InputError(f"not JSON ({error.msg})", f"{path}:{error.lineno}") from error
+
+
+def read_text(path: str | Path) -> str:
+    """UTF-8 with or without a byte-order mark. Raises InputError with the offset of the first bad byte."""
+    try:
+        return Path(path).read_bytes().decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise InputError("no such file", path) from error
+    except IsADirectoryError as error:
+        raise InputError("is a folder, a file is needed", path) from error
+    except PermissionError as error:
+        raise InputError("may not be read", path) from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"not UTF-8 at byte {error.start}", path, "convert it first, e.g. with iconv") from error
+
+
+def write_jsonl(path: str | Path, rows: Iterable[Any]) -> int:
+    """One JSON value a line; returns the number of rows."""
+    count = 0
+    with atomic_write(path) as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            count += 1
+    return count
+
+
+def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yields (line number from 1, object), streamed; blank lines are passed over.
+
+    Raises InputError with `path:line` for a line that is not a JSON object."""
+    try:
+        file = open(path, "rb")  # noqa: SIM115, PTH123 (closed by the with below, opened here for its errors)
+    except FileNotFoundError as error:
+        raise InputError("no such file", path) from error
+    except IsADirectoryError as error:
+        raise InputError("is a folder, a file is needed", path) from error
+    with file:
+        for number, raw in enumerate(file, 1):
+            if not raw.strip():
+                continue
+            try:
+                row = json.loads(raw.decode("utf-8-sig" if number == 1 else "utf-8"))
+            except UnicodeDecodeError as error:
+                raise InputError(f"not UTF-8 at byte {error.start} of the line", f"{path}:{number}") from error
+            except json.JSONDecodeError as error:
+                raise InputError(f"not JSON ({error.msg})", f"{path}:{number}") from error
+            if not isinstance(row, dict):
+                raise InputError("a JSON object is needed on each line", f"{path}:{number}")
+            yield number, row
+
+
+def digest_file(path: str | Path) -> str:
+    """SHA-256 of the bytes, in hexadecimal."""
+    with open(path, "rb") as file:  # noqa: PTH123
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_json(value: Any) -> str:
+    """SHA-256 of the value's canonical JSON (sorted keys, no spaces), in hexadecimal."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
