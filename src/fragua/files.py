@@ -37,7 +37,9 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
         with suppress(FileNotFoundError):
             os.unlink(name)
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            raise RunError("no space left on the device", path, "free some and run the command again") from error
+            raise RunError(
+                "no space left on the device", path, "free some and run the command again"
+            ) from error
         raise
 
 
@@ -66,7 +68,9 @@ def read_text(path: str | Path) -> str:
     except PermissionError as error:
         raise InputError("may not be read", path) from error
     except UnicodeDecodeError as error:
-        raise InputError(f"not UTF-8 at byte {error.start}", path, "convert it first, e.g. with iconv") from error
+        raise InputError(
+            f"not UTF-8 at byte {error.start}", path, "convert it first, e.g. with iconv"
+        ) from error
 
 
 def write_jsonl(path: str | Path, rows: Iterable[Any]) -> int:
@@ -96,7 +100,9 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
             try:
                 row = json.loads(raw.decode("utf-8-sig" if number == 1 else "utf-8"))
             except UnicodeDecodeError as error:
-                raise InputError(f"not UTF-8 at byte {error.start} of the line", f"{path}:{number}") from error
+                raise InputError(
+                    f"not UTF-8 at byte {error.start} of the line", f"{path}:{number}"
+                ) from error
             except json.JSONDecodeError as error:
                 raise InputError(f"not JSON ({error.msg})", f"{path}:{number}") from error
             if not isinstance(row, dict):

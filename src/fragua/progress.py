@@ -26,7 +26,10 @@ def progress_bar(label: str, total: float, unit: str, done: float = 0) -> Iterat
     def describe(figures: dict[str, object]) -> str:
         rate = (count - done) / max(time.monotonic() - started, 1e-9)
         shown = [f"{rate:,.0f} {unit}/s" if rate >= 10 else f"{rate:.2f} {unit}/s"]
-        shown += [f"{name} {value:.3f}" if isinstance(value, float) else f"{name} {value}" for name, value in figures.items()]
+        shown += [
+            f"{name} {value:.3f}" if isinstance(value, float) else f"{name} {value}"
+            for name, value in figures.items()
+        ]
         return " · ".join(shown)
 
     if console.is_terminal:
@@ -55,6 +58,9 @@ def progress_bar(label: str, total: float, unit: str, done: float = 0) -> Iterat
             if now - printed >= LOG_INTERVAL_S or count >= total:
                 printed = now
                 left = (now - started) / max(count - done, 1e-9) * (total - count)
-                print(f"{label}: {count / max(total, 1e-9):.0%} · {left:.0f} s left · {describe(figures)}", file=sys.stderr)
+                print(
+                    f"{label}: {count / max(total, 1e-9):.0%} · {left:.0f} s left · {describe(figures)}",
+                    file=sys.stderr,
+                )
 
         yield advance

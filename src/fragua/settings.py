@@ -27,7 +27,9 @@ class Settings(BaseModel):
             key = ".".join(str(part) for part in first["loc"])
             if first["type"] == "extra_forbidden":
                 near = difflib.get_close_matches(str(first["loc"][-1]), sorted(_keys(cls)), n=1)
-                mend = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(sorted(cls.model_fields))}"
+                mend = (
+                    f"did you mean '{near[0]}'?" if near else f"known: {', '.join(sorted(cls.model_fields))}"
+                )
                 raise InputError(f"unknown key '{key}'", place, mend) from error
             message = first["msg"].removeprefix("Value error, ")
             raise InputError(f"{key}: {message}" if key else message, place) from error

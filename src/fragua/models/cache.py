@@ -1,0 +1,37 @@
+"""Keys and values of past tokens: one pair of static tensors a layer."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from fragua.errors import InputError
+from fragua.models.config import Stack
+
+
+class Cache:
+    """Holds up to `size` positions; `length` of them are filled. Rewinding forgets the newest."""
+
+    def __init__(self, config: Stack, batch: int, size: int, dtype: torch.dtype, device: torch.device):
+        shape = (config.layers, batch, config.kv_heads, size, config.head_width)
+        self.keys = list(torch.zeros(shape, dtype=dtype, device=device))
+        self.values = list(torch.zeros(shape, dtype=dtype, device=device))
+        self.size, self.length = size, 0
+
+    def rewind(self, length: int) -> None:
+        """Keeps the first `length` positions."""
+        if not 0 <= length <= self.length:
+            raise ValueError(f"cannot rewind a cache of {self.length} positions to {length}")
+        self.length = length
+
+    def reserve(self, new: int) -> None:
+        """Raises InputError where `new` positions more would not fit."""
+        if self.length + new > self.size:
+            raise InputError(f"{self.length} + {new} tokens do not fit a cache of {self.size}", "cache")
+
+    def append(self, layer: int, k_BKTE: Tensor, v_BKTE: Tensor) -> tuple[Tensor, Tensor]:
+        """Writes behind the filled positions; returns all keys and values so far, [B, K, S, E]."""
+        end = self.length + k_BKTE.shape[2]
+        self.keys[layer][:, :, self.length : end] = k_BKTE
+        self.values[layer][:, :, self.length : end] = v_BKTE
+        return self.keys[layer][:, :, :end], self.values[layer][:, :, :end]

@@ -1,0 +1,112 @@
+"""Model directories in and out: Hugging Face's layout, one file of safetensors or shards, memory-mapped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_safetensors
+from torch import Tensor
+
+from fragua.errors import InputError
+from fragua.files import atomic_write, read_json, write_json
+from fragua.models.calls import Decoder
+from fragua.models.families import llama
+from fragua.models.families.table import Row
+from fragua.models.positions import Rope
+
+FAMILIES = {"llama": llama, "qwen3": llama}
+
+
+def save_model(model: Decoder, directory: str | Path, *, generation: dict[str, Any] | None = None) -> None:
+    """Writes `config.json`, `generation_config.json` and, last, `model.safetensors` (float32), each whole or not at all."""
+    directory = Path(directory)
+    family = FAMILIES[model.config.family]
+    state, tensors = model.state_dict(), {}
+    for row in family.table(model.config):
+        tensor = state[row.ours].detach().float().cpu()
+        parts = tensor.split(row.sizes) if row.sizes else [tensor]
+        tensors.update(zip(row.theirs, (part.clone() for part in parts), strict=True))
+    ends = {
+        key: value
+        for key, value in (generation or {}).items()
+        if key.endswith("_token_id") and value is not None
+    }
+    config = family.to_config(model.config) | ends
+    if isinstance(config.get("eos_token_id"), list):
+        config["eos_token_id"] = config["eos_token_id"][0]
+    write_json(directory / "config.json", config)
+    write_json(directory / "generation_config.json", generation or {})
+    with atomic_write(directory / "model.safetensors", "wb") as file:
+        file.write(to_safetensors(tensors, {"format": "pt"}))
+
+
+def load_model(directory: str | Path) -> Decoder:
+    """The model of a directory, float32, in evaluation mode.
+
+    Raises InputError naming a missing, wrongly shaped or left-over tensor, an unknown family or field."""
+    directory = Path(directory)
+    if not (directory / "config.json").is_file():
+        raise InputError("no config.json", directory, "a model directory is needed")
+    config = read_json(directory / "config.json")
+    name = config.get("model_type")
+    if name not in FAMILIES:
+        raise InputError(
+            f"unknown model_type {name!r}", directory / "config.json", f"known: {', '.join(FAMILIES)}"
+        )
+    stack = FAMILIES[name].from_config(config, str(directory / "config.json"))
+    with torch.device("meta"):
+        model = Decoder(stack)
+    shapes = {key: value.shape for key, value in model.state_dict().items()}
+    state = read_weights(directory, FAMILIES[name].table(stack), shapes)
+    if stack.tied:
+        state["head.weight"] = state["transformer.embedding.weight"]
+    model.load_state_dict(state, assign=True)
+    model.transformer.rope = Rope(stack.head_width, stack.rope_theta)  # its table is computed, not stored
+    return model.eval()
+
+
+def read_weights(directory: Path, table: list[Row], shapes: dict[str, torch.Size]) -> dict[str, Tensor]:
+    """Our state from their files, each tensor read once. Raises InputError by the tensor's name."""
+    files = weight_files(directory)
+    theirs = {name for row in table for name in row.theirs}
+    where: dict[str, Any] = {}
+    for path in files:
+        try:
+            opened = safe_open(path, framework="pt")
+        except (SafetensorError, OSError) as error:
+            raise InputError(
+                f"cannot be read ({error})", path, "the file is truncated or not safetensors"
+            ) from error
+        where |= dict.fromkeys(opened.keys(), opened)
+    for name in sorted(theirs - where.keys()):
+        raise InputError(f"tensor '{name}' is missing", directory)
+    for name in sorted(where.keys() - theirs - {"lm_head.weight"}):
+        raise InputError(f"tensor '{name}' is left over", directory)
+    state = {}
+    for row in table:
+        parts = [where[name].get_tensor(name).float() for name in row.theirs]
+        tensor = parts[0] if len(parts) == 1 else torch.cat(parts)
+        if tensor.shape != shapes[row.ours]:
+            found, wanted = list(tensor.shape), list(shapes[row.ours])
+            raise InputError(
+                f"tensor '{row.theirs[0]}' has shape {found}, the config wants {wanted}", directory
+            )
+        state[row.ours] = tensor
+    return state
+
+
+def weight_files(directory: Path) -> list[Path]:
+    """`model.safetensors`, or the shards that the index names."""
+    index = directory / "model.safetensors.index.json"
+    if (directory / "model.safetensors").is_file():
+        return [directory / "model.safetensors"]
+    if not index.is_file():
+        raise InputError("no model.safetensors", directory, "is the run unfinished? the same command goes on")
+    files = [directory / name for name in sorted(set(read_json(index)["weight_map"].values()))]
+    for file in files:
+        if not file.is_file():
+            raise InputError("a shard that the index names is missing", file)
+    return files
