@@ -1,0 +1,120 @@
+"""From text and conversations to token shards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from fragua.errors import InputError
+from fragua.files import read_jsonl
+from fragua.progress import progress_bar
+from fragua.tokens.shards import dtype_for, write_shards
+from fragua.tokens.tokenizer import Tokenizer
+
+DOCUMENTS_A_BATCH = 512
+
+
+def tokenize_corpus(path: str | Path, tokenizer: Tokenizer, out: str | Path) -> dict[str, Any]:
+    """Rows `{"text": …}` of a JSONL file as shards, each document ended by `<|endoftext|>`; returns the index.
+
+    The index's `figures` hold `text_bytes` (UTF-8). Raises InputError naming the row without a text, or with one
+    that has no UTF-8 form."""
+    end = tokenizer.end_id
+    if end is None:
+        raise InputError("this tokenizer has no end token", mend="name one as eos_token in its configuration")
+    figures = {"text_bytes": 0}
+
+    def documents() -> Iterator[list[int]]:
+        rows = _texts(path)
+        with progress_bar("tokens", Path(path).stat().st_size, "B") as advance:
+            while batch := list(islice(rows, DOCUMENTS_A_BATCH)):
+                size = sum(len(text.encode("utf-8")) for text in batch)
+                for ids in tokenizer.encode_batch(batch):
+                    yield [*ids, end]
+                figures["text_bytes"] += size
+                advance(size)
+
+    return write_shards(out, documents(), **_header(tokenizer), figures=figures)
+
+
+def tokenize_conversations(
+    conversations: str | Path | Iterable[Sequence[dict[str, Any]]],
+    tokenizer: Tokenizer,
+    out: str | Path,
+    tools: Sequence[dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """Conversations as shards with the assistant's tokens marked; returns the index.
+
+    `conversations` is a JSONL file of rows `{"messages": […], "tools"?: […]}` or lists of messages. Tool-call
+    arguments given as JSON text are written in one canonical form. `tools` is shown to every conversation that
+    brings none of its own. Raises InputError naming the row (or the conversation, from 0) that can't be used."""
+
+    def documents() -> Iterator[tuple[list[int], list[bool]]]:
+        for place, messages, own_tools in _conversations(conversations):
+            try:
+                ids, trained = tokenizer.encode_chat(_canonical(messages), own_tools or tools)
+            except InputError as error:
+                raise InputError(str(error), place) from error
+            if not any(trained):
+                raise InputError("nobody learns from it: the assistant says nothing", place)
+            yield ids, trained
+
+    return write_shards(out, documents(), **_header(tokenizer))
+
+
+def _header(tokenizer: Tokenizer) -> dict[str, Any]:
+    return {
+        "dtype": dtype_for(tokenizer.vocab_size),
+        "tokenizer_digest": tokenizer.digest,
+        "pad_id": tokenizer.pad_id or 0,
+    }
+
+
+def _texts(path: str | Path) -> Iterator[str]:
+    for number, row in read_jsonl(path):
+        text = row.get("text")
+        if not isinstance(text, str):
+            raise InputError('the row has no "text"', f"{path}:{number}")
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise InputError(f"lone surrogate at character {error.start}", f"{path}:{number}") from error
+        yield text
+
+
+def _conversations(source: str | Path | Iterable[Any]) -> Iterator[tuple[str, Any, Any]]:
+    """(where it stands, messages, tools or None)"""
+    if isinstance(source, str | Path):
+        for number, row in read_jsonl(source):
+            yield f"{source}:{number}", row.get("messages"), row.get("tools")
+    else:
+        for number, messages in enumerate(source):
+            yield f"conversation {number}", messages, None
+
+
+def _canonical(messages: Any) -> Any:
+    """Arguments as objects, so that they are all rendered alike. Raises InputError where they are not JSON."""
+    if not isinstance(messages, list | tuple):
+        return messages  # refused by the tokenizer, in its words
+    return [_with_objects(message) for message in messages]
+
+
+def _with_objects(message: Any) -> Any:
+    calls = message.get("tool_calls") if isinstance(message, dict) else None
+    if not isinstance(calls, list | tuple) or not all(isinstance(call, dict) for call in calls):
+        return message
+    return {**message, "tool_calls": [_with_object(call) for call in calls]}
+
+
+def _with_object(call: dict[str, Any]) -> dict[str, Any]:
+    function = call.get("function", call)
+    if not isinstance(function, dict) or not isinstance(function.get("arguments"), str):
+        return call
+    try:
+        arguments = json.loads(function["arguments"])
+    except ValueError as error:
+        raise InputError(f"a tool call's arguments are not JSON ({error})") from error
+    return {"type": "function", "function": {"name": function.get("name"), "arguments": arguments}}
