@@ -1,0 +1,226 @@
+"""A model and its tokenizer together: text in, text out. What `fragua.load` gives."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self, overload
+
+import torch
+
+from fragua.errors import InputError
+from fragua.inference.chat import MAX_ROUNDS, ReplyReader, converse
+from fragua.inference.completion import Completion, Event, Message, Options, Piece, Score
+from fragua.inference.decoding import Ending, check_room, complete_batch, completed, stream_one
+from fragua.inference.reading import Reader
+from fragua.inference.scoring import score_sequences
+from fragua.inference.tools import CALCULATOR, Tool, schema
+from fragua.models.calls import Decoder
+from fragua.models.io import load_model, save_model
+from fragua.tokens.tokenizer import TURN_START, Tokenizer
+
+BATCH_ROWS = 64
+BATCH_TOKENS = 16_384
+"""A batch's prompts, with padding, hold no more tokens than this."""
+
+Messages = Sequence[dict[str, Any]]
+
+
+class LanguageModel:
+    """`generate`, `chat`, `score` and their streams; `options` are the fields of `completion.Options`.
+
+    By default (`tools=None`) a chat may call the calculator, and the prompt does not speak of it: our
+    fine-tuning teaches it that way. Tools that are given are described in the prompt by the chat template;
+    `[]` allows none."""
+
+    def __init__(self, model: Decoder, tokenizer: Tokenizer, directory: Path | None = None):
+        self.model, self.tokenizer, self.directory = model, tokenizer, directory
+
+    @classmethod
+    def load(cls, directory: str | Path, *, threads: int | None = None) -> Self:
+        """`threads`: how many torch may use, in the whole process; None leaves its choice.
+
+        Raises InputError where the directory is missing, broken or of an unknown family."""
+        directory = Path(directory)
+        if threads is not None:
+            if threads < 1:
+                raise InputError(f"threads is {threads}, at least 1 is needed")
+            torch.set_num_threads(threads)
+        if not directory.is_dir():
+            raise InputError("no such directory", directory, "a model directory is needed")
+        return cls(load_model(directory), Tokenizer.load(directory), directory)
+
+    @property
+    def context(self) -> int:
+        """How many tokens the model can see at once."""
+        return self.model.config.context
+
+    @overload
+    def generate(self, prompt: str, **options: Any) -> Completion: ...
+    @overload
+    def generate(self, prompt: Sequence[str], **options: Any) -> list[Completion]: ...
+    def generate(self, prompt: str | Sequence[str], **options: Any) -> Completion | list[Completion]:
+        """Continues a text, or several side by side (text i draws with seed + i). An empty one is begun anew.
+
+        Greedy unless a temperature is given. Raises InputError where a prompt does not fit
+        (`overflow='slide'` reads its end) or an option is out of range."""
+        parsed = Options.parse(options, "generate")
+        prompts = [self._prompt(text) for text in ([prompt] if isinstance(prompt, str) else prompt)]
+        completions = self._complete(prompts, parsed, self._text_ending)
+        return completions[0] if isinstance(prompt, str) else completions
+
+    def stream(self, prompt: str, **options: Any) -> Iterator[Piece]:
+        """As `generate`, a piece for each token; the last has the finish reason."""
+        ids, parsed = self._prompt(prompt), Options.parse(options, "stream")
+        check_room(len(ids), self.context, parsed.overflow)
+        return stream_one(self.model, ids, parsed, self._text_ending)
+
+    def chat(self, messages: Messages, tools: Sequence[Tool] | None = None, **options: Any) -> Message:
+        """The assistant's next message; tool calls are run and answered on the way (see `.steps`)."""
+        *_, last = self.stream_chat(messages, tools, **options)
+        assert last.message is not None, "the last event is the message"
+        return last.message
+
+    def stream_chat(
+        self,
+        messages: Messages,
+        tools: Sequence[Tool] | None = None,
+        *,
+        reader: Reader | None = None,
+        **options: Any,
+    ) -> Iterator[Event]:
+        """As `chat`, event by event. `reader`: keep one a conversation; each turn reads only what is new."""
+        parsed, reader = Options.parse(options, "chat"), reader or Reader(self.model)
+        self.check_fits(messages, tools, parsed.overflow)
+
+        def speak(so_far: list[dict[str, Any]]) -> Iterator[Piece]:
+            ids = self.chat_ids(so_far, tools)
+            if parsed.overflow == "slide" or len(ids) < self.context:
+                yield from stream_one(self.model, ids, parsed, self._chat_ending, reader)
+
+        return converse(speak, self._reply_reader(tools, parsed), messages)
+
+    def reply(
+        self,
+        conversations: Sequence[Messages],
+        tools: Sequence[Tool] | None = None,
+        *,
+        max_rounds: int = MAX_ROUNDS,
+        **options: Any,
+    ) -> list[list[dict[str, Any]]]:
+        """The messages that answer each conversation (calls, tool results, the answer), all side by side.
+
+        A conversation that outgrows the context while tools answer ends there."""
+        parsed = Options.parse(options, "reply")
+        reader = self._reply_reader(tools, parsed)
+        for messages in conversations:
+            self.check_fits(messages, tools, parsed.overflow)
+        steps: list[list[dict[str, Any]]] = [[] for _ in conversations]
+        waiting = list(range(len(conversations)))
+        for round_number in range(1, max_rounds + 1):
+            prompts = {
+                index: self.chat_ids([*conversations[index], *steps[index]], tools) for index in waiting
+            }
+            if parsed.overflow == "error":
+                prompts = {index: ids for index, ids in prompts.items() if len(ids) < self.context}
+            waiting = []
+            completions = self._complete(list(prompts.values()), parsed, self._chat_ending)
+            for index, completion in zip(prompts, completions, strict=True):
+                message, results = reader.read(completion.tokens, completion.finish_reason)
+                steps[index].append(message)
+                if results and round_number < max_rounds:
+                    steps[index] += results
+                    waiting.append(index)
+            if not waiting:
+                break
+        return steps
+
+    def score(self, text: str, *, overflow: str = "error") -> Score:
+        """The text's tokens and log p(token | tokens before) of each, in nats; None for the first.
+
+        A text over the context is refused, or with `overflow='slide'` read in overlapping windows."""
+        ids = self.tokenizer.encode(text)
+        if len(ids) > self.context and overflow == "error":
+            message = f"{len(ids)} tokens do not fit: the context holds {self.context}"
+            raise InputError(message, "score", "shorten it, or choose overflow='slide'")
+        logprobs: list[float | None] = [None] if ids else []
+        return Score(ids, logprobs + list(score_sequences(self.model, [ids], self.context)[0]))
+
+    def save(self, directory: str | Path) -> None:
+        """The same layout again: weights, configuration, tokenizer and, where there is one, the lineage."""
+        directory = Path(directory)
+        generation = {
+            "eos_token_id": sorted(self.tokenizer.stop_ids),
+            "pad_token_id": self.tokenizer.pad_id,
+        }
+        save_model(self.model, directory, generation=generation)
+        self.tokenizer.save(directory)
+        if self.directory is not None and self.directory.resolve() != directory.resolve():
+            for name in ("fragua.json", "README.md"):
+                if (self.directory / name).is_file():
+                    shutil.copyfile(self.directory / name, directory / name)
+
+    def chat_ids(self, messages: Messages, tools: Sequence[Tool] | None = None) -> list[int]:
+        """The tokens after which the assistant speaks."""
+        described = [schema(tool) for tool in tools] if tools else None
+        return self.tokenizer.encode_chat(list(messages), tools=described, add_generation_prompt=True).ids
+
+    def check_fits(self, messages: Messages, tools: Sequence[Tool] | None, overflow: str) -> None:
+        """Raises InputError where a conversation is empty or leaves no room for an answer."""
+        if not messages:
+            raise InputError("the conversation is empty", "messages")
+        check_room(len(self.chat_ids(messages, tools)), self.context, overflow)
+
+    def _prompt(self, text: str) -> list[int]:
+        ids = self.tokenizer.encode(text)
+        if not ids and self.tokenizer.end_id is None:
+            raise InputError(
+                "the prompt is empty, and this tokenizer has no end token to begin from", "prompt"
+            )
+        return ids or [self.tokenizer.end_id or 0]
+
+    @cached_property
+    def _text_ending(self) -> Ending:
+        return Ending(self.tokenizer, frozenset(self.tokenizer.stop_ids))
+
+    @cached_property
+    def _chat_ending(self) -> Ending:
+        """An assistant's turn also ends where the next one would begin."""
+        turn = self.tokenizer.special_ids.get(TURN_START)
+        stop_ids = {*self.tokenizer.stop_ids, *([] if turn is None else [turn])}
+        return Ending(self.tokenizer, frozenset(stop_ids), skip_special=False)
+
+    def _reply_reader(self, tools: Sequence[Tool] | None, options: Options) -> ReplyReader:
+        return ReplyReader(self.tokenizer, (CALCULATOR,) if tools is None else tools, options.stop)
+
+    def _complete(self, prompts: Sequence[list[int]], options: Options, ending: Ending) -> list[Completion]:
+        """Batches of neighbours in length; what must slide goes alone: a batch has one width for all."""
+        for ids in prompts:
+            check_room(len(ids), self.context, options.overflow)
+        done: dict[int, Completion] = {}
+        together = []
+        for index, ids in enumerate(prompts):
+            if options.overflow == "slide" and len(ids) + options.max_tokens > self.context:
+                pieces = list(stream_one(self.model, ids, options, ending, number=index))
+                done[index] = completed(pieces, options.logprobs)
+            else:
+                together.append(index)
+        for batch in _batches(together, prompts):
+            rows = [prompts[index] for index in batch]
+            answers = complete_batch(self.model, rows, options, ending, batch)
+            done |= dict(zip(batch, answers, strict=True))
+        return [done[index] for index in range(len(prompts))]
+
+
+def _batches(indices: Sequence[int], prompts: Sequence[list[int]]) -> Iterator[list[int]]:
+    """Longest first, so that a batch that is too large shows at once."""
+    batch: list[int] = []
+    for index in sorted(indices, key=lambda index: -len(prompts[index])):
+        if batch and (len(batch) == BATCH_ROWS or len(prompts[batch[0]]) * (len(batch) + 1) > BATCH_TOKENS):
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
