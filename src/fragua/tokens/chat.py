@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 Messages = Sequence[dict[str, Any]]
 Tools = Sequence[dict[str, Any]]
 
+FORM = 'a message is {"role": "user", "content": "…"}'
+
 
 class ChatTokens(NamedTuple):
     """`ids[i]` and whether it is the assistant's (`trained[i]`): what it writes, its end of turn included."""
@@ -35,12 +37,12 @@ def render(
 def encode_chat(
     tokenizer: Tokenizer, messages: Messages, tools: Tools | None = None, add_generation_prompt: bool = False
 ) -> ChatTokens:
-    """Renders with a guard character inside every special literal that the messages and tools hold, and two marks
-    around what the assistant writes; splits at the literals left, which are the template's own; encodes the rest as
-    text. The three characters are private ones that occur nowhere in the inputs.
+    """Renders with a guard character inside every special literal that the messages and tools hold, and two
+    marks around what the assistant writes; splits at the literals left, which are the template's own; encodes
+    the rest as text. The three characters are private ones that occur nowhere in the inputs.
 
-    The ids of the prompt (`add_generation_prompt`) are a prefix of the ids of the conversation with its answer: text is
-    cut at the marks before it is encoded, as it is when the model writes on.
+    The ids of the prompt (`add_generation_prompt`) are a prefix of the ids of the conversation with its
+    answer: text is cut at the marks before it is encoded, as it is when the model writes on.
 
     Raises InputError as `Tokenizer.render` does, and for lone surrogates."""
     check_messages(messages)
@@ -65,11 +67,12 @@ def encode_chat(
 
 
 def parse_reply(tokenizer: Tokenizer, ids: Sequence[int]) -> dict[str, Any]:
-    """Generated ids, up to the first stop token, as `{"role": "assistant", "content": …, "tool_calls"?: […]}`.
+    """Generated ids, up to the first stop token, as `{"role": "assistant", "content", "tool_calls"?}`.
 
-    A tool call is what stands between the special `<tool_call>` and `</tool_call>` and is a JSON object with a string
-    `name` and an object `arguments`; anything else (broken JSON, no closing token) stays in the content as text.
-    `content` is None beside calls without text. Inverse of `encode_chat` on what the assistant writes."""
+    A tool call is what stands between the special `<tool_call>` and `</tool_call>` and is a JSON object with
+    a string `name` and an object `arguments`; anything else (broken JSON, no closing token) stays in the
+    content as text. `content` is None beside calls without text. Inverse of `encode_chat` on what the
+    assistant writes."""
     stop = next((i for i, token in enumerate(ids) if token in tokenizer.stop_ids), len(ids))
     ids = list(ids[:stop])
     opening, closing = (tokenizer.special_ids.get(token) for token in ("<tool_call>", "</tool_call>"))
@@ -96,13 +99,11 @@ def parse_reply(tokenizer: Tokenizer, ids: Sequence[int]) -> dict[str, Any]:
 def check_messages(messages: Messages) -> None:
     """Raises InputError naming the first message that is not OpenAI's form."""
     if isinstance(messages, str | dict) or not messages:
-        raise InputError(
-            "a conversation is a list of at least one message", mend='[{"role": …, "content": …}]'
-        )
+        raise InputError("a conversation is a list of at least one message", mend=FORM)
     for i, message in enumerate(messages):
         place = f"message {i}"
         if not isinstance(message, dict):
-            raise InputError("an object is needed", place, '{"role": "user", "content": "…"}')
+            raise InputError("an object is needed", place, FORM)
         role, content, calls = message.get("role"), message.get("content"), message.get("tool_calls")
         if not isinstance(role, str) or not re.fullmatch(r"[a-z_]+", role):
             raise InputError(f"role {role!r} is unknown", place, "system, user, assistant or tool")
@@ -129,7 +130,7 @@ def _render(
 ) -> str:
     if tokenizer.chat_template is None:
         raise InputError(
-            "this tokenizer has no chat template", mend="add a chat_template.jinja to its folder"
+            "this tokenizer has no chat template", mend="put a chat_template.jinja in its folder"
         )
     given = [{key: value for key, value in message.items() if value is not None} for message in messages]
     names = ("bos_token", "eos_token", "unk_token", "pad_token")
@@ -147,14 +148,19 @@ def _pieces(text: str, separators: list[str]) -> Iterator[str]:
 def _unused_characters(inputs: Any) -> list[str]:
     """Three private-use characters (Unicode plane 15) that occur nowhere in the inputs."""
     used: set[str] = set()
-    _map_strings(inputs, lambda text: used.update(c for c in text if c >= "\U000f0000") or text)
+
+    def note(text: str) -> str:
+        used.update(character for character in text if character >= "\U000f0000")
+        return text
+
+    _map_strings(inputs, note)
     free = (c for c in map(chr, range(0xF0000, 0xFFFFE)) if c not in used)
     return [next(free) for _ in range(3)]
 
 
 def _guard(literals: list[str], guard: str) -> Callable[[str], str]:
-    """A function that breaks every special literal in a text, and any beginning or end of one at the text's edges
-    (which the template's own text might complete), by the guard character."""
+    """A function that breaks every special literal in a text, and any beginning or end of one at the text's
+    edges (which the template's own text might complete), by the guard character."""
     longest_first = sorted(literals, key=len, reverse=True)
     whole = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
     heads = tuple({literal[:n] for literal in literals for n in range(1, len(literal))})
@@ -179,7 +185,7 @@ def _map_strings(value: Any, function: Callable[[str], str]) -> Any:
 
 
 def _parse_call(text: str) -> dict[str, Any] | None:
-    """`{"name": str, "arguments": {…}}`, or None where the text is not that, or could not be written again."""
+    """`{"name": str, "arguments": {…}}`; None where the text is not that, or could not be written again."""
 
     def refuse(constant: str) -> NoReturn:
         raise ValueError(f"{constant} is not JSON")

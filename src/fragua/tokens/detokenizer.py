@@ -32,14 +32,14 @@ class Detokenizer:
         return self._new_text(whole_characters=False)
 
     def _new_text(self, whole_characters: bool) -> str:
-        """For tokenizers that are not byte-level, whose tokens' text depends on the token before (leading spaces):
-        decodes a window from the last piece given out, and gives what the newest ids add to it."""
+        """For tokenizers that are not byte-level, whose tokens' text depends on the token before (leading
+        spaces): decodes a window from the last piece given out, and gives what the newest ids add to it."""
         decode, skip = self._tokenizer.decode, self._skip_special
         old, new = (
             decode(self._ids[self._before : self._given], skip),
             decode(self._ids[self._before :], skip),
         )
-        if len(new) <= len(old) or (whole_characters and new.endswith("�")):
+        if len(new) <= len(old) or (whole_characters and new.endswith("\ufffd")):
             return ""
         self._before, self._given = self._given, len(self._ids)
         return new[len(old) :]

@@ -17,8 +17,8 @@ NO_DOCUMENT = -1
 
 
 class Batch(NamedTuple):
-    """`ids_BT` int64, `targets_BT` int64 (-100: no loss) and `documents_BT` int32: the number in the shards of the
-    document that a token is of, -1 for padding."""
+    """`ids_BT` int64, `targets_BT` int64 (-100: no loss) and `documents_BT` int32: the number in the shards
+    of the document that a token is of, -1 for padding."""
 
     ids_BT: np.ndarray
     targets_BT: np.ndarray
@@ -28,10 +28,10 @@ class Batch(NamedTuple):
 class Loader:
     """Each epoch shows every prediction of every document once, in an order that `seed` and epoch decide.
 
-    `split_long=True` is for documents: rows are full, long documents go on in later rows. `split_long=False` is for
-    conversations: each stands whole in one row; one longer than `context` is cut at the end, or left out where that
-    leaves nothing to learn. `counts` tells how many: `truncated`, `dropped` (conversations), `cut_tokens`,
-    `placed_tokens`, `padding`.
+    `split_long=True` is for documents: rows are full, long documents go on in later rows. `split_long=False`
+    is for conversations: each stands whole in one row; one longer than `context` is cut at the end, or left
+    out where that leaves nothing to learn. `counts` tells how many: `truncated`, `dropped` (conversations),
+    `cut_tokens`, `placed_tokens`, `padding`.
     Raises InputError where no document has a prediction."""
 
     def __init__(self, shards: Shards, context: int, seed: int, split_long: bool = True):
@@ -117,7 +117,8 @@ class Loader:
 
 
 def evaluation_rows(shards: Shards, context: int, rows: int = 8, split_long: bool = True) -> Iterator[Batch]:
-    """One pass in the documents' own order, in batches of `rows` rows, the last filled up with rows of padding."""
+    """One pass in the documents' own order, in batches of `rows` rows, the last filled up with rows of
+    padding."""
     lengths = shards.lengths.tolist()
     if not split_long:
         lengths = [n if n <= context else length_in_row(shards, i, context) for i, n in enumerate(lengths)]
@@ -133,7 +134,8 @@ def length_in_row(shards: Shards, document: int, context: int) -> int:
 
 
 def permutation(n: int, seed: int, epoch: int) -> np.ndarray:
-    """int64 [n]: an order of n documents, the same on every platform and numpy (raw PCG64 bits, stable sort)."""
+    """int64 [n]: an order of n documents, the same on every platform and numpy (raw PCG64 bits, stable
+    sort)."""
     bits = np.random.PCG64(np.random.SeedSequence([seed, epoch])).random_raw(n)
     return np.argsort(bits, kind="stable")
 

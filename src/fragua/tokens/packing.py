@@ -1,8 +1,9 @@
 """Packing: which stretch of which document stands where in a row. Pure: lengths in, placements out.
 
-A row has `context` places. A stretch of a document takes one place a token; each token's target is the next token of
-the same document, also where that one stands in another row, and the document's last token has none. So cutting
-a document in two loses no prediction and repeats none: of n tokens, n - 1 are predicted, each once.
+A row has `context` places. A stretch of a document takes one place a token; each token's target is the next
+token of the same document, also where that one stands in another row, and the document's last token has none.
+So cutting a document in two loses no prediction and repeats none: of n tokens, n - 1 are predicted, each
+once.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class Placement(NamedTuple):
 
 
 class _Piece(NamedTuple):
-    """What is left of a document, in the order by which pieces are searched: length, then age (oldest last)."""
+    """What is left of a document, in the order of the search: by length, then age (oldest last)."""
 
     length: int
     youth: int
@@ -33,10 +34,12 @@ class _Piece(NamedTuple):
 
 
 class Packer:
-    """Best fit from a buffer of pieces: the oldest opens a row, then the longest that fits follows, again and again.
+    """Best fit from a buffer of pieces: the oldest opens a row, then the longest that fits follows, again and
+    again.
 
-    When none fits, the longest is cut to fill the row (`split_long`) unless so little is left (1/64 of the row)
-    that padding harms less than a cut; with `split_long=False` the rest of the row is padding, always."""
+    When none fits, the longest is cut to fill the row (`split_long`) unless so little is left (1/64 of the
+    row) that padding harms less than a cut; with `split_long=False` the rest of the row is padding,
+    always."""
 
     def __init__(self, context: int, split_long: bool = True):
         self.context, self.split_long = context, split_long
@@ -47,7 +50,8 @@ class Packer:
         return len(self._pieces)
 
     def add(self, document: int, length: int, start: int = 0) -> None:
-        """Puts tokens `start` to `start + length` in the buffer; what exceeds a row must be split or cut before."""
+        """Puts tokens `start` to `start + length` in the buffer; what exceeds a row must be split or cut
+        before."""
         if not self.split_long and length > self.context:
             raise ValueError(f"a piece of {length} tokens for a row of {self.context}")
         self._youth -= 1

@@ -18,10 +18,11 @@ DOCUMENTS_A_BATCH = 512
 
 
 def tokenize_corpus(path: str | Path, tokenizer: Tokenizer, out: str | Path) -> dict[str, Any]:
-    """Rows `{"text": …}` of a JSONL file as shards, each document ended by `<|endoftext|>`; returns the index.
+    """Rows `{"text": …}` of a JSONL file as shards, each document ended by `<|endoftext|>`; returns the
+    index.
 
-    The index's `figures` hold `text_bytes` (UTF-8). Raises InputError naming the row without a text, or with one
-    that has no UTF-8 form."""
+    The index's `figures` hold `text_bytes` (UTF-8). Raises InputError naming the row without a text, or with
+    one that has no UTF-8 form."""
     end = tokenizer.end_id
     if end is None:
         raise InputError("this tokenizer has no end token", mend="name one as eos_token in its configuration")
@@ -49,8 +50,9 @@ def tokenize_conversations(
     """Conversations as shards with the assistant's tokens marked; returns the index.
 
     `conversations` is a JSONL file of rows `{"messages": […], "tools"?: […]}` or lists of messages. Tool-call
-    arguments given as JSON text are written in one canonical form. `tools` is shown to every conversation that
-    brings none of its own. Raises InputError naming the row (or the conversation, from 0) that can't be used."""
+    arguments given as JSON text are written in one canonical form. `tools` is shown to every conversation
+    that brings none of its own. Raises InputError naming the row (or the conversation, from 0) that can't be
+    used."""
 
     def documents() -> Iterator[tuple[list[int], list[bool]]]:
         for place, messages, own_tools in _conversations(conversations):
@@ -96,7 +98,8 @@ def _conversations(source: str | Path | Iterable[Any]) -> Iterator[tuple[str, An
 
 
 def _canonical(messages: Any) -> Any:
-    """Arguments as objects, so that they are all rendered alike. Raises InputError where they are not JSON."""
+    """Arguments as objects, so that they are all rendered alike. Raises InputError where they are not
+    JSON."""
     if not isinstance(messages, list | tuple):
         return messages  # refused by the tokenizer, in its words
     return [_with_objects(message) for message in messages]

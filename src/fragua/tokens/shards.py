@@ -1,7 +1,8 @@
-"""Token shards: documents as ids in flat files, memory-mapped, with an index that knows when they are damaged.
+"""Token shards: documents as ids in flat files, memory-mapped, with an index that tells when they are
+damaged.
 
-A directory holds `index.json` and, for each shard `i`, `tokens-i.bin` (uint16 or uint32), `offsets-i.bin` (int64,
-documents + 1 of them, in tokens) and for conversations `trained-i.bin` (uint8, 1 where a token is the
+A directory holds `index.json` and, for each shard `i`, `tokens-i.bin` (uint16 or uint32), `offsets-i.bin`
+(int64, documents + 1 of them, in tokens) and for conversations `trained-i.bin` (uint8, 1 where a token is the
 assistant's). All little-endian. The index is written last: without it there are no shards.
 """
 
@@ -53,8 +54,8 @@ def write_shards(
     """Writes documents as they come, in memory bounded by one shard's offsets; returns the index.
 
     `figures` is kept in the index; it is read at the end, so that the caller may count while it generates.
-    Raises InputError for an id that `dtype` can't hold, for documents of which only some have `trained`, and for
-    none at all."""
+    Raises InputError for an id that `dtype` can't hold, for documents of which only some have `trained`, and
+    for none at all."""
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     with suppress(FileNotFoundError):
@@ -64,7 +65,7 @@ def write_shards(
     if pending is None:
         raise InputError("no documents to write", out)
     with_trained = isinstance(pending, tuple)
-    shards = []
+    shards: list[dict[str, Any]] = []
     while pending is not None:
         with _ShardWriter(out, len(shards), np.dtype(dtype), with_trained) as writer:
             while pending is not None and writer.tokens < tokens_per_shard:

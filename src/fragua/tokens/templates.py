@@ -1,4 +1,4 @@
-"""Chat templates: sandboxed Jinja2 set up as transformers sets it up, with marks around what the assistant writes."""
+"""Chat templates: sandboxed Jinja2 set up as in transformers, with marks around what the assistant writes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from fragua.errors import InputError
 
 OPEN_MARK, CLOSE_MARK = "generation_open_mark", "generation_close_mark"
-"""Variables a rendering may set: written where a `{% generation %}` block begins and ends (unset: nothing)."""
+"""Variables a rendering may set: written where a `{% generation %}` block begins and ends."""
 
 
 class GenerationBlocks(jinja2.ext.Extension):

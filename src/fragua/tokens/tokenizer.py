@@ -132,7 +132,7 @@ class Tokenizer:
     ) -> str:
         """The conversation as one text, equal to transformers' `apply_chat_template(…, tokenize=False)`.
 
-        For people and for comparison: encoding it would turn user text into special tokens; `encode_chat` doesn't.
+        For people and comparison only: encoded, it would let user text become special; `encode_chat` doesn't.
         Raises InputError for messages that are not OpenAI's or that the template refuses."""
         return chat.render(self, messages, tools, add_generation_prompt)
 
@@ -142,7 +142,7 @@ class Tokenizer:
         tools: Sequence[dict[str, Any]] | None = None,
         add_generation_prompt: bool = False,
     ) -> ChatTokens:
-        """Ids in which only the template's own special tokens are special, and which of them are the assistant's."""
+        """Ids in which only the template's own special tokens are special, and which are the assistant's."""
         return chat.encode_chat(self, messages, tools, add_generation_prompt)
 
     def parse_reply(self, ids: Sequence[int]) -> dict[str, Any]:
@@ -152,7 +152,8 @@ class Tokenizer:
     # ---- directories
 
     def save(self, directory: str | Path) -> None:
-        """Writes `tokenizer.json`, `tokenizer_config.json` and `chat_template.jinja`, each whole or not at all."""
+        """Writes `tokenizer.json`, `tokenizer_config.json`, `chat_template.jinja`, each whole or not at
+        all."""
         directory = Path(directory)
         with atomic_write(directory / "tokenizer.json") as file:
             file.write(self._backend.to_str(pretty=True) + "\n")
@@ -169,9 +170,7 @@ class Tokenizer:
         directory = Path(directory)
         path = directory / "tokenizer.json"
         if not path.is_file():
-            raise InputError(
-                "no tokenizer.json in this folder", directory, "is it a tokenizer's or a model's?"
-            )
+            raise InputError("no tokenizer.json here", directory, "name a tokenizer's or a model's folder")
         text = read_text(path)
         try:
             backend = tokenizers.Tokenizer.from_str(text)

@@ -22,7 +22,7 @@ QWEN2_PATTERN = (
 
 TEMPLATE_WORDS = 'system\nuser\nassistant\ntool\n{"name": "x", "arguments": {"x": "x"}}\n'
 TEMPLATE_REPEATS = 20_000
-"""What the chat template writes in every turn is learned as if it were frequent, so that a role costs one token."""
+"""What the chat template writes in every turn is learned as if frequent, so that a role costs one token."""
 
 SMALLEST, LARGEST, STEP = 512, 32_768, 64
 FEWEST = len(SPECIAL_TOKENS) + 256
@@ -41,17 +41,15 @@ def vocabulary_for(text_bytes: int) -> VocabularyRule:
     A table larger than that learns tokens the model sees too seldom; each fourfold of text doubles it."""
     exponent = 12 + (math.log2(max(text_bytes, 1)) - 23) / 2
     size = min(max(2 ** math.floor(exponent + 0.5), SMALLEST), LARGEST)
-    return VocabularyRule(
-        size, f"{text_bytes / 1e6:.1f} MB of text: 4096 · √(size / 8 MiB), as a power of two"
-    )
+    return VocabularyRule(size, f"4096 · √({text_bytes / 2**20:.1f} MiB / 8 MiB), as a power of two")
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int | None = None) -> Tokenizer:
     """The same texts in the same order give the same tokenizer.
 
-    `vocab_size` counts the 6 special tokens and the 256 bytes; None takes `vocabulary_for` the texts' size, for which
-    a collection is read twice and an iterator held in memory. Where the texts have no more pairs to merge, the
-    vocabulary is filled with reserved special tokens up to a multiple of 64.
+    `vocab_size` counts the 6 special tokens and the 256 bytes; None takes `vocabulary_for` the texts' size,
+    for which a collection is read twice and an iterator held in memory. Where the texts have no more pairs to
+    merge, the vocabulary is filled with reserved special tokens up to a multiple of 64.
     Raises InputError for a vocabulary under 262 or a text with a lone surrogate."""
     if vocab_size is None:
         if isinstance(texts, Iterator):
