@@ -12,25 +12,27 @@ from fragua.errors import InputError
 from fragua.files import read_jsonl
 from fragua.progress import progress_bar
 from fragua.tokens.shards import dtype_for, write_shards
+from fragua.tokens.sources import Texts
 from fragua.tokens.tokenizer import Tokenizer
 
 DOCUMENTS_A_BATCH = 512
 
 
 def tokenize_corpus(path: str | Path, tokenizer: Tokenizer, out: str | Path) -> dict[str, Any]:
-    """Rows `{"text": …}` of a JSONL file as shards, each document ended by `<|endoftext|>`; returns the
-    index.
+    """Documents as shards, each ended by `<|endoftext|>`; returns the index.
 
-    The index's `figures` hold `text_bytes` (UTF-8). Raises InputError naming the row without a text, or with
-    one that has no UTF-8 form."""
+    `path` is a JSONL file of rows `{"text": …}`, a corpus folder (its `train.jsonl`) or a text file (one
+    document). The index's `figures` hold `text_bytes` (UTF-8). Raises InputError naming the row without a
+    text, or with one that has no UTF-8 form."""
     end = tokenizer.end_id
     if end is None:
         raise InputError("this tokenizer has no end token", mend="name one as eos_token in its configuration")
     figures = {"text_bytes": 0}
+    texts = Texts(path)
 
     def documents() -> Iterator[list[int]]:
-        rows = _texts(path)
-        with progress_bar("tokens", Path(path).stat().st_size, "B") as advance:
+        rows = texts.documents()
+        with progress_bar("tokens", texts.path.stat().st_size, "B") as advance:
             while batch := list(islice(rows, DOCUMENTS_A_BATCH)):
                 size = sum(len(text.encode("utf-8")) for text in batch)
                 for ids in tokenizer.encode_batch(batch):
@@ -73,18 +75,6 @@ def _header(tokenizer: Tokenizer) -> dict[str, Any]:
         "tokenizer_digest": tokenizer.digest,
         "pad_id": tokenizer.pad_id or 0,
     }
-
-
-def _texts(path: str | Path) -> Iterator[str]:
-    for number, row in read_jsonl(path):
-        text = row.get("text")
-        if not isinstance(text, str):
-            raise InputError('the row has no "text"', f"{path}:{number}")
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise InputError(f"lone surrogate at character {error.start}", f"{path}:{number}") from error
-        yield text
 
 
 def _conversations(source: str | Path | Iterable[Any]) -> Iterator[tuple[str, Any, Any]]:
