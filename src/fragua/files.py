@@ -23,6 +23,7 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
     try:
         text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
         with os.fdopen(fd, mode, **text) as file:  # type: ignore[call-overload]
@@ -31,11 +32,11 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
             os.fsync(file.fileno())
         umask = os.umask(0)
         os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)
-        os.replace(name, path)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
     except BaseException as error:
         with suppress(FileNotFoundError):
-            os.unlink(name)
+            temporary.unlink()
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise RunError(
                 "no space left on the device", path, "free some and run the command again"

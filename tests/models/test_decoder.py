@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -98,7 +99,7 @@ def test_cached_steps_equal_one_pass(cuts: list[int], rewind: int) -> None:
         model(ids.flip(0)[:, :rewind] if rewind else ids[:, :1], cache=cache)
         cache.rewind(0)
         edges = [0, *sorted(cuts), 24]
-        parts = [model(ids[:, a:b], cache=cache).logits for a, b in zip(edges, edges[1:], strict=False)]
+        parts = [model(ids[:, a:b], cache=cache).logits for a, b in pairwise(edges)]
     assert cache.length == 24
     torch.testing.assert_close(torch.cat(parts, 1), whole, atol=1e-4, rtol=1e-4)
 

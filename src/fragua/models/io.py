@@ -21,10 +21,11 @@ FAMILIES = {"llama": llama, "qwen3": llama}
 
 
 def save_model(model: Decoder, directory: str | Path, *, generation: dict[str, Any] | None = None) -> None:
-    """Writes `config.json`, `generation_config.json` and, last, `model.safetensors` (float32), each whole or not at all."""
+    """Writes `config.json`, `generation_config.json` and, last, `model.safetensors` (float32), each whole or not."""
     directory = Path(directory)
     family = FAMILIES[model.config.family]
-    state, tensors = model.state_dict(), {}
+    state = model.state_dict()
+    tensors: dict[str, Tensor] = {}
     for row in family.table(model.config):
         tensor = state[row.ours].detach().float().cpu()
         parts = tensor.split(row.sizes) if row.sizes else [tensor]

@@ -1,0 +1,40 @@
+"""`fragua pretrain`: a base model from a corpus and a tokenizer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fragua.cli.output import result
+
+
+def pretrain(
+    corpus: Annotated[Path, typer.Argument(help="Corpus directory (train.jsonl, validation.jsonl).")],
+    tokenizer: Annotated[Path, typer.Option(help="Tokenizer directory.")],
+    out: Annotated[Path, typer.Option(help="Model directory to make; an unfinished one is gone on with.")],
+    depth: Annotated[int, typer.Option(help="Layers; the width is 64 times that, 128 at least.")] = 4,
+    width: Annotated[int | None, typer.Option(help="Width, if not from the depth.")] = None,
+    heads: Annotated[int | None, typer.Option(help="Attention heads, if not from the width.")] = None,
+    context: Annotated[int, typer.Option(help="Tokens a row.")] = 256,
+    steps: Annotated[int, typer.Option(help="Optimiser steps.")] = 400,
+    batch_tokens: Annotated[int, typer.Option(help="Tokens a step.")] = 8192,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Peak learning rate; derived if not given.")
+    ] = None,
+    optimizer: Annotated[str, typer.Option(help="muon or adamw.")] = "muon",
+    seed: Annotated[int, typer.Option(help="Seed of weights and order.")] = 0,
+    precision: Annotated[str, typer.Option(help="auto (measured), float32 or bfloat16.")] = "auto",
+    compile: Annotated[str, typer.Option(help="auto, on or off.")] = "auto",
+    json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Train a base model from scratch. The same command on an unfinished --out goes on with it."""
+    values: dict[str, Any] = {key: value for key, value in locals().items() if key not in ("out", "json")}
+    from fragua.training.pretrain import PretrainSettings
+    from fragua.training.pretrain import pretrain as train
+
+    figures = train(PretrainSettings.parse(values, "pretrain"), out)
+    result(
+        figures, json, ("steps", "tokens", "seconds", "loss", "validation_loss", "validation_bits_per_byte")
+    )

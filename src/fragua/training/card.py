@@ -1,0 +1,100 @@
+"""The model card, in Spanish and English: what the model is, what it learned from, how well it does, what it can't."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment
+
+from fragua.files import atomic_write
+from fragua.models import Stack
+
+CARD = """---
+language: [es, en]
+library_name: transformers
+pipeline_tag: text-generation
+tags: [fragua]
+---
+
+# {{ "Asistente" if assistant else "Modelo base" }} de Fragua
+
+{{ "Un modelo afinado con conversaciones" if assistant else "Un modelo base: continúa textos" }}, entrenado desde cero.
+
+| | |
+|---|---|
+| parámetros | {{ number(config.parameters()) }} |
+| forma | {{ config.layers }} capas, ancho {{ config.width }}, {{ config.heads }} cabezas, contexto de \
+{{ config.context }} tokens, vocabulario de {{ number(config.vocab_size) }} |
+| tokens de entrenamiento | {{ number(figures.tokens) }} |
+{% if figures.validation_bits_per_byte -%}
+| pérdida en datos reservados | {{ "%.3f"|format(figures.validation_loss) }} nats por token, \
+{{ "%.3f"|format(figures.validation_bits_per_byte) }} bits por byte |
+{% endif -%}
+{% if exam -%}
+| examen | {{ exam_line }} |
+{% endif -%}
+{% if corpus.documents -%}
+| datos | {{ number(corpus.documents) }} documentos, {{ number(corpus.bytes) }} bytes |
+{% endif %}
+**Límites.** Es un modelo muy pequeño. Solo sabe lo que estaba en sus textos, puede inventar lo que no sabe y no
+conoce nada posterior a ellos. No sirve para decisiones de salud, dinero o derecho.
+
+# Fragua {{ "assistant" if assistant else "base model" }}
+
+{{ "A model fine-tuned on conversations" if assistant else "A base model: it continues texts" }}, trained from scratch.
+
+| | |
+|---|---|
+| parameters | {{ number(config.parameters()) }} |
+| shape | {{ config.layers }} layers, width {{ config.width }}, {{ config.heads }} heads, context of \
+{{ config.context }} tokens, vocabulary of {{ number(config.vocab_size) }} |
+| training tokens | {{ number(figures.tokens) }} |
+{% if figures.validation_bits_per_byte -%}
+| loss on held-out data | {{ "%.3f"|format(figures.validation_loss) }} nats a token, \
+{{ "%.3f"|format(figures.validation_bits_per_byte) }} bits a byte |
+{% endif -%}
+{% if exam -%}
+| exam | {{ exam_line }} |
+{% endif -%}
+{% if corpus.documents -%}
+| data | {{ number(corpus.documents) }} documents, {{ number(corpus.bytes) }} bytes |
+{% endif %}
+**Limits.** It is a very small model. It knows only what its texts said, may make up what it does not know, and knows
+nothing later than them. It is no help for decisions of health, money or law.
+
+```python
+import fragua
+lm = fragua.load("{{ folder }}")
+print({{ 'lm.chat([{"role": "user", "content": "Hola"}]).content' if assistant \
+else 'lm.generate("Había una vez", max_tokens=50).text' }})
+```
+"""
+
+
+def write_card(out: Path, record: dict[str, Any], config: Stack, exam: dict[str, Any] | None = None) -> None:
+    """Writes `README.md` of a model directory from its lineage `record`; `exam` is a result of the exam."""
+    parents = record.get("parents") or [{}]
+    text = (
+        Environment(keep_trailing_newline=True)
+        .from_string(CARD)
+        .render(
+            assistant=record["kind"] == "assistant",
+            config=config,
+            figures=record["figures"],
+            corpus=record.get("corpus") or parents[0].get("corpus") or {},
+            exam=exam,
+            exam_line=_exam_line(exam),
+            folder=out.name,
+            number=lambda value: f"{value:,}".replace(",", "\u202f"),
+        )
+    )
+    with atomic_write(out / "README.md") as file:
+        file.write(text)
+
+
+def _exam_line(exam: dict[str, Any] | None) -> str:
+    if not exam:
+        return ""
+    accuracy = exam["accuracy"]
+    return f"{accuracy['value']:.1%} ({accuracy['low']:.1%}–{accuracy['high']:.1%}, n = {accuracy['n']})"

@@ -1,0 +1,137 @@
+"""What this machine can do, measured in a few seconds: matrix products by precision, training tokens per second."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from fragua.models import Decoder, Stack, decoder_config, initialise
+
+Precision = Literal["float32", "bfloat16"]
+DTYPES: dict[Precision, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+COMPILED_GAIN = 1.25
+"""How much faster compiled blocks train than eager ones, as seen by `fragua bench pretrain`."""
+
+
+def device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def compiler() -> str | None:
+    """The C++ compiler that torch.compile needs on a CPU, or None."""
+    names = [os.environ.get("CXX", ""), "g++", "clang++", "cl"]
+    return next((found for name in names if name and (found := shutil.which(name))), None)
+
+
+def measure(path: str | Path = ".") -> dict[str, Any]:
+    """Name, cores, memory and free disk (bytes) of this machine, its matrix peak (FLOP/s) by precision, and the
+    precision that is faster here. Takes about a second."""
+    peaks = {precision: matrix_peak(precision) for precision in DTYPES}
+    existing = next(p for p in (Path(path).absolute(), *Path(path).absolute().parents) if p.exists())
+    return {
+        "processor": _processor(),
+        "device": device().type,
+        "cores": _cores(),
+        "threads": torch.get_num_threads(),
+        "memory_bytes": memory_bytes(),
+        "disk_free_bytes": shutil.disk_usage(existing).free,
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "compiler": compiler() is not None,
+        "peak_flops": peaks,
+        "precision": max(DTYPES, key=lambda precision: peaks[precision]),
+    }
+
+
+def matrix_peak(precision: Precision, seconds: float = 0.2) -> float:
+    """FLOP/s of square products of a size that fills this device: the fastest of as many as fit in `seconds`."""
+    on = device()
+    size = 8192 if on.type == "cuda" else 1024
+    a = torch.randn(size, size, device=on).to(DTYPES[precision])
+    small = a[:128, :128].contiguous()
+    _timed(lambda: small @ small)
+    if on.type == "cpu" and 2 * 128**3 / _timed(lambda: small @ small) < 5e9:
+        return 2 * 128**3 / _timed(lambda: small @ small)  # emulated: a large product would take many seconds
+    times, start = [_timed(lambda: a @ a)], time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        times.append(_timed(lambda: a @ a))
+    return 2 * size**3 / min(times)
+
+
+def throughput(
+    depth: int,
+    vocab_size: int,
+    context: int = 256,
+    *,
+    precision: Precision | Literal["auto"] = "auto",
+    compiled: bool = True,
+    rows: int = 8,
+    rounds: int = 3,
+    width: int | None = None,
+) -> float:
+    """Training tokens per second of `decoder_config(depth)` here, the median of a few eager steps, corrected by
+    COMPILED_GAIN where a compiler will be used."""
+    from fragua.training.cross_entropy import chunked_cross_entropy
+
+    chosen: Precision = max(DTYPES, key=lambda name: matrix_peak(name)) if precision == "auto" else precision
+    on = device()
+    config: Stack = decoder_config(depth, vocab_size, context, width=width)
+    model = Decoder(config).to(on).train()
+    initialise(model, 0)
+    ids_BT = torch.randint(0, vocab_size, (rows, context), device=on)
+
+    def step() -> None:
+        with torch.autocast(on.type, DTYPES[chosen], enabled=chosen != "float32"):
+            x_BTD = model.hidden(ids_BT)
+            loss = chunked_cross_entropy(x_BTD.flatten(0, 1), model.head.weight, ids_BT.flatten())
+        (loss / ids_BT.numel()).backward()
+        model.zero_grad()
+
+    step()
+    seconds = statistics.median(_timed(step) for _ in range(rounds))
+    return rows * context / seconds * (COMPILED_GAIN if compiled and compiler() else 1.0)
+
+
+def memory_bytes() -> int:
+    """Memory that may be used: the machine's, or less where a control group limits it."""
+    total = 8 * 2**30
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = Path("/sys/fs/cgroup/memory.max")
+    if limit.is_file() and (text := limit.read_text().strip()).isdigit():
+        total = min(total, int(text))
+    return total
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _processor() -> str:
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return f"{line.partition(':')[2].strip()} ({torch.backends.cpu.get_cpu_capability()})"
+    return platform.processor() or platform.machine()
+
+
+def _timed(work: Callable[[], object]) -> float:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - start

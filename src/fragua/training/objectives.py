@@ -1,0 +1,81 @@
+"""An objective gives batches and a summed loss; the trainer knows nothing else about what is learned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fragua.models import Decoder
+from fragua.models.visibility import documents
+from fragua.tokens.loader import Batch, Loader, evaluation_rows
+from fragua.tokens.shards import Shards
+from fragua.tokens.tokenizer import Tokenizer
+from fragua.training.cross_entropy import IGNORE, chunked_cross_entropy
+
+
+@dataclass
+class LossSum:
+    """Summed, never averaged: the trainer divides by the tokens of all micro-batches."""
+
+    loss: Tensor
+    """Scalar, nats."""
+    tokens: int
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+class Objective(Protocol):
+    def batch(self, rows: int) -> Batch: ...
+    def tokens(self, batch: Batch) -> int: ...
+    def loss(self, model: Decoder, batch: Batch) -> LossSum: ...
+    def validation(self, rows: int) -> Iterator[Batch]: ...
+    def state(self) -> dict[str, Any]: ...
+    def restore(self, state: dict[str, Any]) -> None: ...
+
+
+class NextToken:
+    """Next-token prediction inside each packed document: pretraining, and fine-tuning where the shards carry a mask."""
+
+    def __init__(
+        self,
+        train: Shards,
+        validation: Shards,
+        tokenizer: Tokenizer,
+        context: int,
+        seed: int,
+        split_long: bool,
+    ):
+        self.loader = Loader(train, context, seed, split_long=split_long)
+        self.held_out, self.context, self.split_long = validation, context, split_long
+        lengths = [len(tokenizer.token_bytes(i)) for i in range(tokenizer.vocab_size)]
+        self.bytes_V = np.array(lengths, dtype=np.int64)
+
+    def batch(self, rows: int) -> Batch:
+        return self.loader.rows(rows)
+
+    def tokens(self, batch: Batch) -> int:
+        """Predictions that count."""
+        return int((batch.targets_BT != IGNORE).sum())
+
+    def loss(self, model: Decoder, batch: Batch) -> LossSum:
+        device = model.head.weight.device
+        ids_BT, targets_BT, documents_BT = (
+            torch.from_numpy(part).to(device) for part in (batch.ids_BT, batch.targets_BT, batch.documents_BT)
+        )
+        x_BTD = model.hidden(ids_BT, documents(documents_BT))
+        loss = chunked_cross_entropy(x_BTD.flatten(0, 1), model.head.weight, targets_BT.flatten())
+        counted = batch.targets_BT[batch.targets_BT != IGNORE]
+        return LossSum(loss, counted.size, {"bytes": float(self.bytes_V[counted].sum())})
+
+    def validation(self, rows: int) -> Iterator[Batch]:
+        return evaluation_rows(self.held_out, self.context, rows, split_long=self.split_long)
+
+    def state(self) -> dict[str, Any]:
+        return self.loader.state()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.loader.restore(state)

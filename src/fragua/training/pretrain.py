@@ -1,0 +1,140 @@
+"""Pretraining: a corpus and a tokenizer in, a base model directory out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from fragua.errors import InputError
+from fragua.files import digest_file, read_json
+from fragua.models import Decoder, decoder_config, initialise
+from fragua.models.calls import share
+from fragua.settings import Settings
+from fragua.tokens.prepare import tokenize_corpus
+from fragua.tokens.shards import Shards
+from fragua.tokens.tokenizer import Tokenizer
+from fragua.training.directory import announce, claim, finish, finished_figures
+from fragua.training.machine import device
+from fragua.training.objectives import NextToken
+from fragua.training.trainer import OnRow, Trainer, Training
+
+PROMPTS = [{"lang": "es", "text": "Había una vez"}, {"lang": "en", "text": "Once upon a time"}]
+
+
+class PretrainSettings(Settings):
+    """What `fragua pretrain` can be told; None is derived and printed."""
+
+    corpus: Path
+    tokenizer: Path
+    depth: int = Field(default=4, gt=0, le=128)
+    width: int | None = Field(default=None, gt=0)
+    heads: int | None = Field(default=None, gt=0)
+    tied: bool = True
+    context: int = Field(default=256, ge=8)
+    steps: int = Field(default=400, gt=0)
+    batch_tokens: int = Field(default=8192, gt=0)
+    learning_rate: float | None = Field(default=None, gt=0)
+    optimizer: Literal["muon", "adamw"] = "muon"
+    seed: int = 0
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    compile: Literal["auto", "on", "off"] = "auto"
+    evaluate_every: int | None = Field(default=None, gt=0)
+    sample_every: int | None = Field(default=None, gt=0)
+    checkpoint_every_s: float = Field(default=30.0, ge=0)
+    sample_prompts: list[dict[str, str]] = PROMPTS
+
+    def training(self, width: int) -> Training:
+        """The trainer's settings; the learning rate falls with the root of the width (256: 0.01 with Muon)."""
+        peak = {"muon": 0.01, "adamw": 0.003}[self.optimizer]
+        return Training.parse(
+            dict(
+                steps=self.steps,
+                batch_tokens=self.batch_tokens,
+                learning_rate=self.learning_rate or round(peak * (256 / width) ** 0.5, 6),
+                optimizer=self.optimizer,
+                warmup_steps=max(5, min(40, self.steps // 20)),
+                seed=self.seed,
+                precision=self.precision,
+                compile=self.compile,
+                evaluate_every=self.evaluate_every or max(10, self.steps // 20),
+                sample_every=self.sample_every or max(10, self.steps // 10),
+                checkpoint_every_s=self.checkpoint_every_s,
+            )
+        )
+
+
+def pretrain(
+    settings: PretrainSettings, out: str | Path, on_step: OnRow | None = None, on_sample: OnRow | None = None
+) -> dict[str, Any]:
+    """Trains a decoder from scratch; an unfinished `out` is gone on with, a finished one left as it is.
+
+    Returns the figures of its last step. Raises InputError where corpus or tokenizer are not as needed or `out` holds
+    another run, RunError as the trainer does."""
+    out = Path(out)
+    tokenizer = Tokenizer.load(settings.tokenizer)
+    if tokenizer.end_id is None:
+        raise InputError("the tokenizer has no end-of-text token", settings.tokenizer)
+    train, held_out = (_corpus_file(settings.corpus, name) for name in ("train.jsonl", "validation.jsonl"))
+    data = {"train": digest_file(train), "validation": digest_file(held_out), "tokenizer": tokenizer.digest}
+    config = decoder_config(
+        settings.depth,
+        tokenizer.vocab_size,
+        settings.context,
+        width=settings.width,
+        heads=settings.heads,
+        tied=settings.tied,
+    )
+    training = settings.training(config.width)
+    kept = settings.model_dump(mode="json", exclude={"corpus", "tokenizer"})
+    claim(out, "base", kept, data)
+    if figures := finished_figures(out):
+        return figures
+    announce("pretrain", config, training)
+    shards = [_shards(path, tokenizer, out / "shards" / path.stem) for path in (train, held_out)]
+    model = Decoder(config).to(device())
+    initialise(model, settings.seed)
+    objective = NextToken(shards[0], shards[1], tokenizer, config.context, settings.seed, split_long=True)
+    twin = share(model)
+
+    def sample() -> list[dict[str, Any]]:
+        from fragua.inference.language_model import LanguageModel
+
+        lm = LanguageModel(twin, tokenizer)
+        return [
+            {
+                "lang": prompt["lang"],
+                "prompt": prompt["text"],
+                "text": lm.generate(
+                    prompt["text"], max_tokens=48, temperature=0.7, top_k=40, seed=settings.seed
+                ).text,
+            }
+            for prompt in settings.sample_prompts
+        ]
+
+    trainer = Trainer(
+        model, objective, training, out, label="pretrain", sample=sample, on_step=on_step, on_sample=on_sample
+    )
+    figures = trainer.run()
+    lineage = {"parents": [], "corpus": _card(settings.corpus)}
+    return finish(out, model, tokenizer, "base", figures, lineage, ends=[tokenizer.end_id])
+
+
+def _corpus_file(corpus: Path, name: str) -> Path:
+    path = corpus / name
+    if not path.is_file():
+        raise InputError(f"no {name}", corpus, "make a corpus with: fragua corpus build SOURCE… --out DIR")
+    return path
+
+
+def _shards(path: Path, tokenizer: Tokenizer, out: Path) -> Shards:
+    """The file's tokens, made once."""
+    if not (out / "index.json").is_file():
+        tokenize_corpus(path, tokenizer, out)
+    return Shards.open(out)
+
+
+def _card(corpus: Path) -> dict[str, Any]:
+    card = corpus / "corpus.json"
+    return read_json(card) if card.is_file() else {}
