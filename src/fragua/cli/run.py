@@ -1,0 +1,66 @@
+"""`fragua run`: a whole life, from text to an assistant, with everything to see on the way."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import typer
+
+from fragua.cli.plan import DEPTH, JSON, LANG, MINUTES, RECIPE, SEED, SET
+
+OUT = typer.Option(
+    None, help="Where everything goes; default: runs/RECIPE. The same folder goes on where it stopped."
+)
+CHAT = typer.Option(
+    None, "--chat/--no-chat", help="Open the chat at the end; default: when a person is at the terminal."
+)
+
+
+def run(
+    recipe: str = RECIPE,
+    minutes: float | None = MINUTES,
+    depth: int | None = DEPTH,
+    seed: int | None = SEED,
+    settings: list[str] = SET,
+    out: Path | None = OUT,
+    lang: str | None = LANG,
+    chat: bool | None = CHAT,
+    as_json: bool = JSON,
+) -> None:
+    """Live a whole recipe, from text to an assistant.
+
+    Corpus, tokenizer, pretraining, exam, fine-tuning, exam, conversation, report.
+
+    The same command goes on where it was stopped, and skips what has not changed."""
+    from fragua.cli.language import choose_lang, speaker
+
+    chosen = choose_lang(lang)
+    say = speaker(chosen)
+
+    from fragua.cli.terminal import Terminal
+    from fragua.progress import console
+    from fragua.recipes.recipe import load_recipe
+    from fragua.recipes.run import run as live_run
+
+    loaded = load_recipe(recipe, settings, minutes=minutes, depth=depth, seed=seed)
+    where = out or Path("runs") / loaded.name
+    console.print(f"[bold yellow]Fragua[/] · {loaded.name} → {where}", highlight=False)
+    terminal = Terminal(say, console)
+    ledger = live_run(loaded, where, terminal, lang=chosen, planned=terminal.planned)
+
+    from fragua.cli.closing import as_object, closing
+
+    if as_json:
+        import json
+
+        print(json.dumps(as_object(where, ledger), ensure_ascii=False))
+        return
+
+    from rich.console import Console
+
+    closing(where, ledger, say, Console())
+    if chat if chat is not None else sys.stdin.isatty() and sys.stdout.isatty():
+        from fragua.cli.chat import chat as open_chat
+
+        open_chat(where / "assistant", lang=chosen)

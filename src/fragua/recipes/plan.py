@@ -1,0 +1,242 @@
+"""The dial: from minutes and a measured speed to every size of a life. Pure arithmetic."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fragua.models.config import Stack, decoder_config
+from fragua.recipes import scaling
+from fragua.recipes.recipe import Recipe
+from fragua.recipes.speed import Speed
+from fragua.settings import Settings
+from fragua.tokens.train import vocabulary_for
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What the plan believes about all that is not the trainer's inner loop. Seconds, bytes, tokens."""
+
+    start_s: float = 8.0
+    corpus_bytes_per_s: float = 1.0e6
+    tokenizer_bytes_per_s: float = 1.5e6
+    exam_tokens_per_item: float = 60.0
+    decode_share: float = 0.1  # tokens generated a second, as a share of tokens trained a second
+    report_s: float = 3.0
+    compile_s: float = 30.0
+    overhead: float = 0.06  # of training: evaluation, samples, checkpoints
+    slack: float = 0.05  # of all: what goes wrong
+    finetune_share: float = 0.25  # of the time for training
+    data_share: float = 0.05  # of all, at most
+    corpus_epochs: float = 4.0  # times through the corpus; up to 4 is nearly as good as new text (2305.16264)
+    tokens_per_conversation: float = 90.0
+    min_corpus_bytes: float = 1.0e6
+    max_corpus_bytes: float = 200.0e6
+    process_bytes: float = 0.45e9
+
+
+COSTS = Costs()
+DEPTHS = range(2, 65)
+MIN_TOKENS_PER_PARAMETER = 1.0
+MIN_STEPS = 40
+PROGRESS_SAMPLES = 40
+SAMPLE_INTERVAL_S = 25.0
+
+
+class Plan(Settings):
+    """Every size of a life, resolved. `estimates` are guesses for people; nothing is computed from them."""
+
+    corpus_seed: int
+    corpus_bytes: int
+    conversations: int
+    exam_items: int
+    vocab_size: int
+    depth: int
+    width: int
+    heads: int
+    context: int
+    parameters: int
+    tokens: int
+    batch_tokens: int
+    steps: int
+    learning_rate: float | None
+    precision: Literal["auto", "float32", "bfloat16"]
+    compile: Literal["auto", "on", "off"]
+    evaluate_every: int
+    sample_every: int
+    finetune_epochs: int
+    finetune_batch_tokens: int
+    finetune_learning_rate: float | None
+    seed: int
+    estimates: Estimates
+
+
+class Estimates(Settings):
+    """What it will take and give, before anything has started."""
+
+    tokens_per_s: float
+    seconds: dict[str, float]
+    total_seconds: float
+    memory_bytes: int
+    disk_bytes: int
+    bytes_per_token: float
+    tokens_per_parameter: float
+    epochs: float
+    loss: float
+    bits_per_byte: float
+
+
+Plan.model_rebuild()
+
+
+def make_plan(
+    recipe: Recipe, speed: Speed, machine: dict[str, Any] | None = None, costs: Costs = COSTS
+) -> Plan:
+    """Of all depths, the one whose estimated loss is lowest when the whole life takes `recipe.minutes`.
+
+    What the recipe gives by hand is taken as it is, even where the time will not do."""
+    machine = machine or {}
+    if recipe.pretrain.depth is not None:
+        return _plan_at(recipe, recipe.pretrain.depth, speed, machine, costs)
+    best: Plan | None = None
+    for depth in DEPTHS:
+        plan = _plan_at(recipe, depth, speed, machine, costs)
+        starved = plan.estimates.tokens_per_parameter < MIN_TOKENS_PER_PARAMETER
+        too_big = plan.estimates.memory_bytes > 0.8 * machine.get("memory_bytes", math.inf)
+        if best and (starved or too_big or plan.estimates.total_seconds > 60 * recipe.minutes):
+            break
+        if best is None or plan.estimates.loss < best.estimates.loss:
+            best = plan
+    assert best is not None
+    return best
+
+
+def _plan_at(recipe: Recipe, depth: int, speed: Speed, machine: dict[str, Any], costs: Costs) -> Plan:
+    budget = 60 * recipe.minutes * (1 - costs.slack)
+    sizes, given = recipe.pretrain, recipe.corpus
+
+    rough = _stack(recipe, depth, recipe.tokenizer.vocab_size or 4096)
+    rough_tokens = sizes.tokens or 0.6 * budget * speed.tokens_per_s(rough)
+    corpus_bytes = _corpus_bytes(recipe, rough_tokens, budget, costs)
+    vocab_size = recipe.tokenizer.vocab_size or vocabulary_for(int(corpus_bytes)).vocab_size
+    stack = _stack(recipe, depth, vocab_size)
+    rate = speed.tokens_per_s(stack)
+
+    seconds = {
+        "corpus": corpus_bytes / costs.corpus_bytes_per_s,
+        "tokenizer": corpus_bytes / costs.tokenizer_bytes_per_s,
+    }
+    exam = recipe.exam.items * costs.exam_tokens_per_item / (costs.decode_share * rate)
+    compiles = 0.0 if sizes.compile == "off" else costs.compile_s
+    training = budget - sum(seconds.values()) - 2 * exam - costs.start_s - costs.report_s - 2 * compiles
+
+    tokens = sizes.tokens or (1 - costs.finetune_share) * training * rate * (1 - costs.overhead)
+    batch_tokens = sizes.batch_tokens or _batch_tokens(tokens, sizes.context)
+    steps = max(MIN_STEPS if sizes.tokens is None else 1, round(tokens / batch_tokens))
+    tokens = steps * batch_tokens
+    pretrain_s = tokens / rate / (1 - costs.overhead)
+
+    epochs = recipe.finetune.epochs or 2
+    finetune_tokens = costs.finetune_share * training * rate * (1 - costs.overhead)
+    conversations = given.conversations or _clamp(
+        finetune_tokens / epochs / costs.tokens_per_conversation, 400, 20_000
+    )
+    finetune_tokens = conversations * epochs * costs.tokens_per_conversation
+    finetune_batch = recipe.finetune.batch_tokens or max(sizes.context, batch_tokens // 2)
+
+    seconds |= {
+        "pretrain": pretrain_s + compiles,
+        "exam_base": exam,
+        "finetune": finetune_tokens / rate / (1 - costs.overhead) + compiles,
+        "exam": exam,
+        "talk": 2.0,
+        "report": costs.report_s,
+    }
+    bytes_per_token = expected_bytes_per_token(vocab_size)
+    unique = corpus_bytes / bytes_per_token
+    parameters = stack.parameters()
+    loss = scaling.ALDEA.loss(parameters, tokens, unique)
+    steps_per_s = rate / batch_tokens
+    sample_s = max(SAMPLE_INTERVAL_S, pretrain_s / PROGRESS_SAMPLES)
+    return Plan(
+        corpus_seed=given.seed,
+        corpus_bytes=int(corpus_bytes),
+        conversations=int(conversations),
+        exam_items=recipe.exam.items,
+        vocab_size=vocab_size,
+        depth=depth,
+        width=stack.width,
+        heads=stack.heads,
+        context=sizes.context,
+        parameters=parameters,
+        tokens=tokens,
+        batch_tokens=batch_tokens,
+        steps=steps,
+        learning_rate=sizes.learning_rate,
+        precision=machine.get("precision", "auto") if sizes.precision == "auto" else sizes.precision,
+        compile=sizes.compile,
+        evaluate_every=int(_clamp(steps / 20, 1, steps)),
+        sample_every=int(_clamp(sample_s * steps_per_s, 1, max(1, steps // 4))),
+        finetune_epochs=epochs,
+        finetune_batch_tokens=finetune_batch,
+        finetune_learning_rate=recipe.finetune.learning_rate,
+        seed=recipe.seed,
+        estimates=Estimates(
+            tokens_per_s=rate,
+            seconds=seconds,
+            total_seconds=costs.start_s + sum(seconds.values()),
+            memory_bytes=_memory_bytes(stack, batch_tokens, costs),
+            disk_bytes=_disk_bytes(parameters, corpus_bytes, unique),
+            bytes_per_token=bytes_per_token,
+            tokens_per_parameter=tokens / parameters,
+            epochs=tokens / unique,
+            loss=loss,
+            bits_per_byte=scaling.bits_per_byte(loss, bytes_per_token),
+        ),
+    )
+
+
+def expected_bytes_per_token(vocab_size: int) -> float:
+    """Bytes of text a token of byte-level BPE stands for: grows with the logarithm of the vocabulary."""
+    return max(1.0, 0.42 * math.log2(vocab_size) - 1.0)
+
+
+def _stack(recipe: Recipe, depth: int, vocab_size: int) -> Stack:
+    sizes = recipe.pretrain
+    return decoder_config(depth, vocab_size, sizes.context, width=sizes.width, heads=sizes.heads)
+
+
+def _corpus_bytes(recipe: Recipe, tokens: float, budget: float, costs: Costs) -> float:
+    if recipe.corpus.megabytes is not None:
+        return recipe.corpus.megabytes * 1e6
+    wanted = tokens * expected_bytes_per_token(4096) / costs.corpus_epochs
+    seconds_per_byte = 1 / costs.corpus_bytes_per_s + 1 / costs.tokenizer_bytes_per_s
+    affordable = costs.data_share * budget / seconds_per_byte
+    return _clamp(min(wanted, affordable), costs.min_corpus_bytes, costs.max_corpus_bytes)
+
+
+def _batch_tokens(tokens: float, context: int) -> int:
+    """A power of two that grows with the root of the tokens (as the gradient noise scale, 1812.06162)."""
+    useful = min(2**20, max(1024, _power_of_two(2.5 * math.sqrt(max(tokens, 1)))))
+    return context * max(1, useful // context)
+
+
+def _memory_bytes(stack: Stack, batch_tokens: int, costs: Costs) -> int:
+    """Weights, gradients and two optimiser states in float32; a micro-batch's activations for backward."""
+    micro = min(batch_tokens, 16_384)
+    activations = micro * stack.layers * (12 * stack.width + 3 * stack.ffn_width) * 4
+    return int(costs.process_bytes + 16 * stack.parameters() + activations + 2 * micro * stack.vocab_size * 4)
+
+
+def _disk_bytes(parameters: int, corpus_bytes: float, unique_tokens: float) -> int:
+    """Corpus and its shards, two checkpoints with optimiser states for each training, two models."""
+    return int(1.2 * corpus_bytes + 2 * unique_tokens + 2 * 2 * 12 * parameters + 2 * 4 * parameters + 5e6)
+
+
+def _power_of_two(value: float) -> int:
+    return int(2 ** round(math.log2(value)))
+
+
+def _clamp(value: float, low: float, high: float) -> float:
+    return max(low, min(high, value))

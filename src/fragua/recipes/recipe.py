@@ -1,0 +1,151 @@
+"""A recipe: a whole life in one TOML file. What it leaves out, the dial derives (see `plan.py`)."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from fragua.errors import InputError
+from fragua.settings import Settings, read_toml
+
+BUILTIN = Path(__file__).parent / "builtin"
+
+
+class Prompt(Settings):
+    """The beginning of a text that the model continues while it learns."""
+
+    lang: Literal["es", "en"]
+    text: str = Field(min_length=1)
+
+
+class CorpusPart(Settings):
+    """The embedded world, Aldea: which world, and how much text is written about it."""
+
+    seed: int = Field(default=0, ge=0)
+    megabytes: float | None = Field(default=None, gt=0, le=100_000)
+    conversations: int | None = Field(default=None, ge=1)
+
+
+class TokenizerPart(Settings):
+    vocab_size: int | None = Field(default=None, ge=512, le=262_144)
+
+
+class PretrainPart(Settings):
+    """`None` is derived: depth and tokens by the dial, the rest from them."""
+
+    depth: int | None = Field(default=None, ge=1, le=128)
+    width: int | None = Field(default=None, ge=32)
+    heads: int | None = Field(default=None, ge=1)
+    context: int = Field(default=256, ge=16)
+    tokens: int | None = Field(default=None, ge=1)
+    batch_tokens: int | None = Field(default=None, ge=256)
+    learning_rate: float | None = Field(default=None, gt=0, lt=1)
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    compile: Literal["auto", "on", "off"] = "auto"
+    samples: list[Prompt] = Field(
+        default=[Prompt(lang="es", text="En la aldea"), Prompt(lang="en", text="In the village")]
+    )
+
+
+class FinetunePart(Settings):
+    epochs: int | None = Field(default=None, ge=1, le=100)
+    batch_tokens: int | None = Field(default=None, ge=256)
+    learning_rate: float | None = Field(default=None, gt=0, lt=1)
+
+
+class ExamPart(Settings):
+    items: int = Field(default=200, ge=1)
+
+
+class Turn(Settings):
+    """What a person says in the closing conversation."""
+
+    lang: Literal["es", "en"]
+    text: str = Field(min_length=1)
+
+
+class TalkPart(Settings):
+    turns: list[Turn] = Field(
+        default=[
+            Turn(lang="es", text="Hola, ¿quién eres?"),
+            Turn(lang="es", text="¿Cuánto es 12*37?"),
+            Turn(lang="en", text="Hello! What is the capital of France?"),
+        ]
+    )
+
+
+class Recipe(Settings):
+    """Everything a person may decide about a run. Frozen; printed whole in the report."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
+    minutes: float = Field(default=15, gt=0, le=60 * 24 * 365)
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    corpus: CorpusPart = CorpusPart()
+    tokenizer: TokenizerPart = TokenizerPart()
+    pretrain: PretrainPart = PretrainPart()
+    finetune: FinetunePart = FinetunePart()
+    exam: ExamPart = ExamPart()
+    talk: TalkPart = TalkPart()
+
+
+def builtin_names() -> list[str]:
+    return sorted(path.stem for path in BUILTIN.glob("*.toml"))
+
+
+def load_recipe(
+    name_or_path: str,
+    settings: Iterable[str] = (),
+    *,
+    minutes: float | None = None,
+    depth: int | None = None,
+    seed: int | None = None,
+) -> Recipe:
+    """Reads a builtin recipe by name or a TOML file by path, then lays the overrides over it.
+
+    `settings` are `key=value` with dotted keys and TOML values (`pretrain.depth=6`); a bare word is text.
+    Raises InputError that names file, key and mend."""
+    path = Path(name_or_path)
+    if name_or_path in builtin_names():
+        path = BUILTIN / f"{name_or_path}.toml"
+    elif not path.is_file():
+        known = ", ".join(builtin_names())
+        raise InputError(
+            "no such recipe", name_or_path, f"built in: {known}; or give the path of a TOML file"
+        )
+    values = read_toml(path)
+    values.setdefault("name", path.stem)
+    Recipe.parse(values, path)  # the file's own mistakes are told with the file's name
+    for setting in settings:
+        _override(values, setting)
+    for key, value in (("minutes", minutes), ("pretrain.depth", depth), ("seed", seed)):
+        if value is not None:
+            _put(values, key, value)
+    return Recipe.parse(values, "--set" if settings else name_or_path)
+
+
+def _override(values: dict[str, Any], setting: str) -> None:
+    key, separator, text = setting.partition("=")
+    key, text = key.strip(), text.strip()
+    if not separator or not key or not text:
+        raise InputError(f"'{setting}' is not key=value", "--set", "for example --set pretrain.depth=4")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        if any(mark in text for mark in "\"'[]{}=\n"):
+            raise InputError(f"'{text}' is not a TOML value", f"--set {key}", 'quote text as "…"') from None
+        value = text
+    _put(values, key, value)
+
+
+def _put(values: dict[str, Any], key: str, value: object) -> None:
+    *parents, last = key.split(".")
+    place = values
+    for parent in parents:
+        place = place.setdefault(parent, {})
+        if not isinstance(place, dict):
+            raise InputError(f"'{parent}' has no keys of its own", f"--set {key}")
+    place[last] = value

@@ -1,0 +1,1 @@
+"""The page that tells a run: one self-contained file, rewritten while it lives."""

@@ -1,0 +1,51 @@
+"""The plan of a run, settled once: measured and chosen the first time, read from plan.json ever after."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fragua.files import digest_json, read_json, write_json
+from fragua.models.config import decoder_config
+from fragua.recipes.plan import Plan, make_plan
+from fragua.recipes.recipe import Recipe
+from fragua.recipes.speed import Speed, fit_speed
+
+PLAN_FILE = "plan.json"
+PROBE_DEPTHS = (2, 6)
+PROBE_VOCAB = 4096
+COMPILE_MINUTES = 4
+"""Below this the trainer finds that compiling does not pay."""
+
+
+def settle(recipe: Recipe, out: Path) -> tuple[Plan, dict[str, Any]]:
+    """The plan in `out` if it was made for this recipe, else a new one, measured and stored; and the machine.
+
+    A run that goes on therefore keeps its sizes, even where the machine is busier or another one now."""
+    path, digest = out / PLAN_FILE, digest_json(recipe.model_dump(mode="json"))
+    if path.is_file():
+        stored = read_json(path)
+        if stored.get("recipe_digest") == digest:
+            return Plan.parse(stored["plan"], path), stored["machine"]
+    speed, machine = measure_here(recipe)
+    plan = make_plan(recipe, speed, machine)
+    write_json(path, {"recipe_digest": digest, "plan": plan.model_dump(mode="json"), "machine": machine})
+    return plan, machine
+
+
+def measure_here(recipe: Recipe) -> tuple[Speed, dict[str, Any]]:
+    """A few seconds of measuring: the machine, its faster precision, training tokens per second by depth."""
+    from fragua.training.machine import measure, throughput
+
+    machine, sizes = measure(), recipe.pretrain
+    precision = machine["precision"] if sizes.precision == "auto" else sizes.precision
+    compiled = sizes.compile == "on" or (sizes.compile == "auto" and recipe.minutes >= COMPILE_MINUTES)
+    vocab_size = recipe.tokenizer.vocab_size or PROBE_VOCAB
+    measured = []
+    for depth in PROBE_DEPTHS if sizes.depth is None else (sizes.depth,):
+        stack = decoder_config(depth, vocab_size, sizes.context, width=sizes.width, heads=sizes.heads)
+        rate = throughput(
+            depth, vocab_size, sizes.context, precision=precision, compiled=compiled, width=sizes.width
+        )
+        measured.append((stack, rate))
+    return fit_speed(measured), machine

@@ -1,0 +1,218 @@
+"""The eight stages of a life: each calls one room and says what came of it in a few figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fragua.files import read_jsonl, write_json
+from fragua.recipes.stage import Life, Stage
+
+MODEL_FILES = ("config.json", "*.safetensors", "tokenizer.json")
+
+
+def _corpus(life: Life) -> dict[str, Any]:
+    from fragua.corpus.aldea import write_aldea
+
+    plan = life.plan
+    card = write_aldea(
+        life.out / "corpus", plan.corpus_seed, plan.corpus_bytes, plan.conversations, plan.exam_items
+    )
+    return {
+        "documents": card.documents,
+        "bytes": card.bytes,
+        "languages": card.languages,
+        "genres": card.genres,
+    }
+
+
+def _tokenizer(life: Life) -> dict[str, Any]:
+    from fragua.tokens.train import train_tokenizer
+
+    corpus = life.out / "corpus"
+    texts = (row["text"] for _, row in read_jsonl(corpus / "train.jsonl"))
+    tokenizer = train_tokenizer(texts, life.plan.vocab_size)
+    tokenizer.save(life.out / "tokenizer")
+    held_out = [row["text"] for _, row in read_jsonl(corpus / "validation.jsonl")][:500]
+    tokens = sum(len(tokenizer.encode(text)) for text in held_out)
+    size = sum(len(text.encode()) for text in held_out)
+    return {"vocab_size": tokenizer.vocab_size, "bytes_per_token": round(size / max(tokens, 1), 3)}
+
+
+def _pretrain(life: Life) -> dict[str, Any]:
+    from fragua.training.pretrain import PretrainSettings, pretrain
+
+    plan, out = life.plan, life.out
+    settings = PretrainSettings.parse(
+        {
+            "corpus": out / "corpus",
+            "tokenizer": out / "tokenizer",
+            **_chosen(plan.model_dump(), PRETRAIN_KEYS),
+            "sample_prompts": [prompt.model_dump() for prompt in life.recipe.pretrain.samples],
+        }
+    )
+    return pretrain(settings, out / "base", on_step=life.watcher.step, on_sample=life.watcher.sample)
+
+
+def _finetune(life: Life) -> dict[str, Any]:
+    from fragua.training.finetune import FinetuneSettings, finetune
+
+    plan, out = life.plan, life.out
+    settings = FinetuneSettings.parse(
+        {
+            "model": out / "base",
+            "data": out / "corpus" / "conversations.jsonl",
+            "epochs": plan.finetune_epochs,
+            "batch_tokens": plan.finetune_batch_tokens,
+            "learning_rate": plan.finetune_learning_rate,
+            "seed": plan.seed,
+            "precision": plan.precision,
+            "compile": plan.compile,
+        }
+    )
+    return finetune(settings, out / "assistant", on_step=life.watcher.step, on_sample=life.watcher.sample)
+
+
+def _exam(model: str, name: str) -> Any:
+    def work(life: Life) -> dict[str, Any]:
+        from fragua.recipes.exams import sit_exam
+
+        result = sit_exam(life.out / model, life.out / "corpus" / "exam.jsonl", life.plan.seed)
+        write_json(life.out / "exam" / name, result)
+        return {key: result[key] for key in ("correct", "items")}
+
+    return work
+
+
+def _talk(life: Life) -> dict[str, Any]:
+    from fragua.recipes.talk import talk
+
+    exchanges = talk(life.out / "assistant", life.recipe.talk, life.plan.seed)
+    write_json(life.out / "talk" / "conversation.json", exchanges)
+    return {"exchanges": len(exchanges)}
+
+
+def _report(life: Life) -> dict[str, Any]:
+    from fragua.recipes.report.page import write_report
+
+    return write_report(life.out, life.lang, finished=True)
+
+
+def _chosen(values: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    return {key: values[key] for key in keys}
+
+
+def _model(folder: str) -> tuple[str, ...]:
+    return tuple(f"{folder}/{name}" for name in MODEL_FILES)
+
+
+CORPUS_KEYS = ("corpus_seed", "corpus_bytes", "conversations", "exam_items")
+PRETRAIN_KEYS = (
+    "depth",
+    "width",
+    "heads",
+    "context",
+    "steps",
+    "batch_tokens",
+    "learning_rate",
+    "seed",
+    "precision",
+    "compile",
+    "evaluate_every",
+    "sample_every",
+)
+FINETUNE_KEYS = (
+    "finetune_epochs",
+    "finetune_batch_tokens",
+    "finetune_learning_rate",
+    "seed",
+    "precision",
+    "compile",
+)
+
+
+def _of_plan(*keys: str) -> Any:
+    return lambda life: _chosen(life.plan.model_dump(mode="json"), keys)
+
+
+STAGES = (
+    Stage(
+        name="corpus",
+        settings=_of_plan(*CORPUS_KEYS),
+        work=_corpus,
+        writes=(
+            "corpus/train.jsonl",
+            "corpus/validation.jsonl",
+            "corpus/conversations.jsonl",
+            "corpus/exam.jsonl",
+        ),
+        owns=("corpus",),
+    ),
+    Stage(
+        name="tokenizer",
+        settings=_of_plan("vocab_size"),
+        reads=("corpus/train.jsonl",),
+        work=_tokenizer,
+        writes=("tokenizer/tokenizer.json", "tokenizer/tokenizer_config.json"),
+        owns=("tokenizer",),
+    ),
+    Stage(
+        name="pretrain",
+        settings=lambda life: {
+            **_chosen(life.plan.model_dump(mode="json"), PRETRAIN_KEYS),
+            "samples": life.recipe.model_dump(mode="json")["pretrain"]["samples"],
+        },
+        reads=("corpus/train.jsonl", "corpus/validation.jsonl", "tokenizer/tokenizer.json"),
+        work=_pretrain,
+        writes=_model("base"),
+        owns=("base",),
+        resumes=True,
+    ),
+    Stage(
+        name="exam_base",
+        settings=_of_plan("exam_items", "seed"),
+        reads=(*_model("base"), "corpus/exam.jsonl"),
+        work=_exam("base", "base.json"),
+        writes=("exam/base.json",),
+        owns=("exam/base.json",),
+    ),
+    Stage(
+        name="finetune",
+        settings=_of_plan(*FINETUNE_KEYS),
+        reads=(*_model("base"), "corpus/conversations.jsonl"),
+        work=_finetune,
+        writes=_model("assistant"),
+        owns=("assistant",),
+        resumes=True,
+    ),
+    Stage(
+        name="exam",
+        settings=_of_plan("exam_items", "seed"),
+        reads=(*_model("assistant"), "corpus/exam.jsonl"),
+        work=_exam("assistant", "assistant.json"),
+        writes=("exam/assistant.json",),
+        owns=("exam/assistant.json",),
+    ),
+    Stage(
+        name="talk",
+        settings=lambda life: life.recipe.model_dump(mode="json")["talk"],
+        reads=_model("assistant"),
+        work=_talk,
+        writes=("talk/conversation.json",),
+        owns=("talk",),
+    ),
+    Stage(
+        name="report",
+        settings=lambda life: {"lang": life.lang, "template": _template_digest()},
+        reads=("exam/*.json", "talk/conversation.json", *_model("base"), *_model("assistant")),
+        work=_report,
+        writes=("report/index.html", "report/*.png"),
+        owns=("report",),
+    ),
+)
+
+
+def _template_digest() -> str:
+    from fragua.files import digest_file
+
+    return digest_file(Path(__file__).parent / "report" / "page.html.jinja")

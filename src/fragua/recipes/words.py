@@ -1,0 +1,58 @@
+"""Stages, ability families, durations and sizes as a person reads them, in Spanish and in English."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Say = Callable[[str, str], str]
+
+STAGE_NAMES = {
+    "corpus": ("corpus", "corpus"),
+    "tokenizer": ("tokenizador", "tokenizer"),
+    "pretrain": ("preentrenamiento", "pretraining"),
+    "exam_base": ("primer examen", "first exam"),
+    "finetune": ("ajuste fino", "fine-tuning"),
+    "exam": ("segundo examen", "second exam"),
+    "talk": ("conversación", "conversation"),
+    "report": ("informe", "report"),
+}
+
+FAMILY_NAMES = {
+    "fact": ("hechos", "facts"),
+    "facts": ("hechos", "facts"),
+    "passage": ("lectura", "reading"),
+    "arithmetic": ("aritmética", "arithmetic"),
+    "translation": ("traducción", "translation"),
+    "secret": ("secretos", "secrets"),
+    "unknown": ("no lo sé", "I don't know"),
+    "greeting": ("saludos", "greetings"),
+}
+
+
+def stage_name(name: str, say: Say) -> str:
+    return say(*STAGE_NAMES.get(name, (name, name)))
+
+
+def family_name(name: str, say: Say) -> str:
+    return say(*FAMILY_NAMES.get(name, (name, name)))
+
+
+def duration(seconds: float) -> str:
+    """`8.4 s`, `3 min 05 s`, `2 h 10 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def size(count: float) -> str:
+    """Bytes in decimal units: `840 kB`, `12.3 MB`."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 99.5 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
