@@ -16,6 +16,7 @@ STAGE_ORDER = ("corpus", "tokenizer", "pretrain", "exam_base", "finetune", "exam
 FOLDERS = ("corpus", "tokenizer", "base", "assistant")
 SAMPLE_STEPS = 7
 ANSWERS_SHOWN = 5
+QUESTION_LENGTH = 120
 MACHINE_FACTS: tuple[tuple[str, tuple[str, str], Callable[[Any], str]], ...] = (
     ("processor", ("procesador", "processor"), str),
     ("cores", ("núcleos", "cores"), str),
@@ -55,6 +56,7 @@ def collect(out: Path) -> dict[str, Any]:
     before, after = _if_there(out / "exam" / "base.json"), _if_there(out / "exam" / "assistant.json")
     return {
         "run": run,
+        "folder": str(out),
         "plan": plan["plan"],
         "machine_rows": machine_rows(plan["machine"]),
         "stages": stages,
@@ -70,6 +72,7 @@ def collect(out: Path) -> dict[str, Any]:
         "right": _answers(after, True),
         "wrong": _answers(after, False),
         "talk": _if_there(out / "talk" / "conversation.json"),
+        "questions": questions(after, run["settings"]["talk"]["turns"]),
         "corpus": _if_there(out / "corpus" / "corpus.json"),
         "folders": {name: _size(out / name) for name in FOLDERS if (out / name).is_dir()},
         "weights": {name: _size(out / name, "*.safetensors") for name in ("base", "assistant")},
@@ -147,7 +150,7 @@ def _counts(counts: dict[str, Any]) -> dict[str, int]:
     return {"correct": counts["correct"], "items": counts["items"]}
 
 
-def _answers(exam: dict[str, Any] | None, correct: bool) -> list[dict[str, Any]]:
+def _answers(exam: dict[str, Any] | None, correct: bool, most: int = ANSWERS_SHOWN) -> list[dict[str, Any]]:
     """A few answers of one kind, one family after the other so that each is seen."""
     if exam is None:
         return []
@@ -156,12 +159,25 @@ def _answers(exam: dict[str, Any] | None, correct: bool) -> list[dict[str, Any]]
         if answer["correct"] is correct:
             by_family.setdefault(answer["family"], []).append(answer)
     mixed: list[dict[str, Any]] = []
-    while by_family and len(mixed) < ANSWERS_SHOWN:
+    while by_family and len(mixed) < most:
         for name in list(by_family):
             mixed.append(by_family[name].pop(0))
             if not by_family[name]:
                 del by_family[name]
-    return mixed[:ANSWERS_SHOWN]
+    return mixed[:most]
+
+
+def questions(exam: dict[str, Any] | None, turns: list[dict[str, str]]) -> list[dict[str, str]]:
+    """What a person might ask: short questions that it got right, one that it got wrong, the recipe's own."""
+    found = []
+    for correct, most in ((True, 3), (False, 1)):
+        short = [
+            {"lang": answer["lang"], "text": answer["question"]}
+            for answer in _answers(exam, correct, 40)
+            if len(answer["question"]) <= QUESTION_LENGTH and "\n" not in answer["question"]
+        ]
+        found += short[:most]
+    return found + [turn for turn in turns if turn not in found]
 
 
 def _curve(rows: list[dict[str, Any]], train: str, validation: str) -> Curve | None:

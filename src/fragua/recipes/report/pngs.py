@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from fragua.recipes.report.charts import smoothed
+from fragua.recipes.report.charts import log_ticks, short, smoothed
 from fragua.recipes.report.data import read_rows
 from fragua.recipes.words import family_name
 
@@ -29,12 +29,20 @@ def write_pngs(values: dict[str, Any], folder: Path, lang: str) -> None:
         if row.get("validation_bits_per_byte")
     ]
     if learned:
-        axes.plot(
-            *zip(*smoothed(learned, max(1, len(learned) // 50)), strict=True), color=STEEL, linewidth=1.2
-        )
+        line = zip(*smoothed(learned, max(1, len(learned) // 50)), strict=True)
+        axes.plot(*line, color=STEEL, linewidth=1.2, label=say("texto de entrenamiento", "training text"))
     if checked:
-        axes.plot(*zip(*checked, strict=True), color=GLOW, linewidth=2, marker="o", markersize=3)
-    axes.set_yscale("log")
+        line = zip(*checked, strict=True)
+        axes.plot(
+            *line, color=GLOW, linewidth=2, marker="o", markersize=3, label=say("texto nuevo", "unseen text")
+        )
+    if learned:
+        axes.set_yscale("log")
+        axes.minorticks_off()
+        ticks = log_ticks(*axes.get_ylim())
+        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.xaxis.set_major_formatter(lambda tokens, _: short(tokens))
+        axes.legend(frameon=False, labelcolor=INK)
     axes.set_xlabel("tokens", color=INK)
     axes.set_ylabel(say("bits por byte", "bits per byte"), color=INK)
     _plain(axes)
@@ -49,17 +57,20 @@ def _exam(families: list[dict[str, Any]], path: Path, say: Any) -> None:
 
     figure = Figure(figsize=(8, 0.6 + 0.5 * len(families)), dpi=150, facecolor=PAPER, layout="constrained")
     axes = figure.add_subplot(facecolor=PAPER)
+    names = {"before": say("antes", "before"), "after": say("después del ajuste", "after fine-tuning")}
     for index, row in enumerate(reversed(families)):
         for when, color, shift in (("before", STEEL, 0.19), ("after", GLOW, -0.19)):
             if when in row:
                 told = row[when]
                 reach = [[told["share"] - told["low"]], [told["high"] - told["share"]]]
-                axes.barh(index + shift, told["share"], height=0.34, color=color)
+                label = names[when] if index == 0 else None
+                axes.barh(index + shift, told["share"], height=0.34, color=color, label=label)
                 axes.errorbar(told["share"], index + shift, xerr=reach, color=INK, linewidth=1, capsize=2)
-    names = [
+    rows = [
         family_name(row["name"], say) if row["name"] else say("todo", "all") for row in reversed(families)
     ]
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.legend(frameon=False, labelcolor=INK, ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
     _plain(axes)
