@@ -78,16 +78,17 @@ def parse_reply(tokenizer: Tokenizer, ids: Sequence[int]) -> dict[str, Any]:
     opening, closing = (tokenizer.special_ids.get(token) for token in ("<tool_call>", "</tool_call>"))
     calls: list[dict[str, Any]] = []
     text: list[int] = []
-    while ids:
-        token = ids.pop(0)
-        if token == opening and closing in ids:
-            end = ids.index(closing)
-            call = _parse_call(tokenizer.decode(ids[:end]))
+    place = 0
+    while place < len(ids):
+        if ids[place] == opening and closing in ids[place:]:
+            end = ids.index(closing, place)
+            call = _parse_call(tokenizer.decode(ids[place + 1 : end]))
             if call is not None:
                 calls.append({"type": "function", "function": call})
-                ids = ids[end + 1 :]
+                place = end + 1
                 continue
-        text.append(token)
+        text.append(ids[place])
+        place += 1
     kept = [i for i in text if i in (opening, closing) or i not in tokenizer.special_ids.values()]
     content = tokenizer.decode(kept, skip_special=False)
     message: dict[str, Any] = {"role": "assistant", "content": content}

@@ -21,7 +21,7 @@ QWEN2_PATTERN = (
 """Words with the space before them, each digit alone (arithmetic), runs of signs, white space."""
 
 TEMPLATE_WORDS = 'system\nuser\nassistant\ntool\n{"name": "x", "arguments": {"x": "x"}}\n'
-TEMPLATE_REPEATS = 20_000
+TEMPLATE_REPEATS = 5_000
 """What the chat template writes in every turn is learned as if frequent, so that a role costs one token."""
 
 SMALLEST, LARGEST, STEP = 512, 32_768, 64
