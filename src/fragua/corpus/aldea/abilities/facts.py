@@ -1,0 +1,122 @@
+"""Facts of the valley: asked from the subject, from the object, or 'who is …'."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fragua.corpus.aldea.asking import Asker, ExamItem, Message, assistant, held_fact, user
+from fragua.corpus.aldea.entities import Entity, Fact, World
+from fragua.corpus.aldea.relations import phrasings
+
+WHO = {
+    "es": ("¿Quién es {s}?", "¿Qué sabes de {s}?", "Háblame de {s}.", "¿Conoces a {s}?", "Cuéntame algo de {s}.", "¿Quién es esa tal {s}?"),
+    "en": ("Who is {s}?", "What do you know about {s}?", "Tell me about {s}.", "Do you know {s}?", "Tell me something about {s}.", "Who is this {s}?"),
+}  # fmt: skip
+
+
+def exchange(asker: Asker) -> list[Message] | None:
+    if asker.rng.random() < 0.1:
+        return who(asker)
+    return asked(asker, asker.decks.fact)
+
+
+def asked(asker: Asker, draw: Callable[[], Fact]) -> list[Message] | None:
+    """A fact's question and answer from the conversations' side of the hold-out."""
+    fact = draw()
+    found = None if held_fact(asker.world, fact) else ask(asker, fact)
+    if found is None:
+        return None
+    question, answer, _ = found
+    return [user(asker.opened(question)), assistant(answer)]
+
+
+def ask(asker: Asker, fact: Fact, share: int = 4) -> tuple[str, str, bool] | None:
+    """(question, answer, whether it was asked from the object) with a phrasing of this side."""
+    said = phrasings(asker.lang)[fact.relation]
+    reverse = bool(said.rq) and asker.rng.random() < 0.3
+    about = f"{fact.relation} {fact.object.id if reverse else fact.subject.id}"
+    template = asker.template(said.rq if reverse else said.q, about, share)
+    if template is None:
+        return None
+    key = "{o}" if reverse else "{s}"
+    entity = fact.object if reverse else fact.subject
+    if entity.kind == "person" and asker.rng.random() < 0.3:
+        template = template.replace(key, key[:-1] + ".n}")
+    answer = (said.ra if reverse else said.a)[0]
+    return (
+        asker.sentence(template, s=fact.subject, o=fact.object),
+        asker.sentence(answer, s=fact.subject, o=fact.object),
+        reverse,
+    )
+
+
+def who(asker: Asker) -> list[Message] | None:
+    person = asker.decks.entity("person")
+    template = asker.template(WHO[asker.lang][:-1], person.id)
+    if template is None:
+        return None
+    return [user(asker.opened(asker.text(template, s=person))), assistant(portrait(asker, person))]
+
+
+def portrait(asker: Asker, person: Entity) -> str:
+    """'Ada Ruiz is a miller and lives in Valverde.'"""
+    trade, village = asker.world.find(person, "works_as"), asker.world.find(person, "lives_in")
+    assert trade is not None and village is not None
+    template = "{s} es {o} y vive en {v}." if asker.lang == "es" else "{s} is {o.a} and lives in {v}."
+    return asker.sentence(template, s=person, o=trade, v=village)
+
+
+def key(world: World, fact: Fact, reverse: bool) -> dict[str, list[str]]:
+    """The names of every right answer, and of its kind's wrong ones."""
+    facts = [f for f in world.all_facts if f.relation == fact.relation]
+    side = "subject" if reverse else "object"
+    given = (fact.object if reverse else fact.subject).id
+    right = [getattr(f, side) for f in facts if (f.object if reverse else f.subject).id == given]
+    kind = getattr(fact, side).kind
+    others = world.of_kind(kind) if world.of_kind(kind) else [getattr(f, side) for f in facts]
+    accept = names(right)
+    reject = [name for name in names([e for e in others if e not in right]) if name not in accept]
+    return {"accept": accept, "reject": reject}
+
+
+def names(entities: list[Entity]) -> list[str]:
+    """Every name, a person by first name alone (no two share one)."""
+    found = [n for e in entities for n in ([e.es.bare] if e.kind == "person" else e.names())]
+    return list(dict.fromkeys(found))
+
+
+def examine(asker: Asker) -> ExamItem | None:
+    return examined(asker, asker.decks.fact(), "facts")
+
+
+def examined(asker: Asker, fact: Fact, family: str) -> ExamItem | None:
+    """A fact never asked in conversations with any phrasing, or a known one with a phrasing never used for it."""
+    held = held_fact(asker.world, fact)
+    if not held and asker.rng.random() < 0.6:
+        return None
+    found = ask(asker, fact, 1 if held else 4)
+    if found is None:
+        return None
+    question, answer, reverse = found
+    said = phrasings(asker.lang)[fact.relation]
+    unique = len([f for f in asker.world.about(fact.object) if f.relation == fact.relation]) == 1
+    if held and reverse and not unique:
+        return None
+    return (
+        ExamItem(
+            "",
+            family,
+            asker.lang,
+            [user(question)],
+            "answer",
+            key(asker.world, fact, reverse),
+            [assistant(answer)],
+            [
+                "fact held out" if held else "phrasing held out",
+                fact.relation,
+                "reverse" if reverse else "direct",
+            ],
+        )
+        if said
+        else None
+    )

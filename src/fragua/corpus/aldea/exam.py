@@ -1,0 +1,88 @@
+"""The exam of a world: held-out questions of every ability in both languages, graded by code."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import asdict, replace
+from typing import Any
+
+from fragua.corpus.aldea.abilities import ABILITIES
+from fragua.corpus.aldea.asking import Asker, ExamItem, Message, assistant
+from fragua.corpus.aldea.entities import LANGS, World
+from fragua.corpus.aldea.graders import GRADERS
+from fragua.corpus.aldea.graders.text import Grade
+from fragua.corpus.aldea.telling import Decks
+from fragua.errors import InputError
+from fragua.files import read_jsonl
+
+MOST_TRIES = 4000
+
+__all__ = [
+    "ExamItem",
+    "Grade",
+    "exam_items",
+    "grade",
+    "item_from_json",
+    "item_to_json",
+    "read_exam",
+    "wilson",
+]
+
+
+def exam_items(world: World, seed: int, n: int) -> list[ExamItem]:
+    """`n` different questions, spread evenly over families and languages, in a mixed order."""
+    rng = random.Random(f"aldea exam {world.seed} {seed}")
+    decks = Decks(world, rng)
+    groups = [(family, lang) for family in ABILITIES for lang in LANGS]
+    items: list[ExamItem] = []
+    asked: set[str] = set()
+    for at, (family, lang) in enumerate(groups):
+        wanted = n // len(groups) + (at < n % len(groups))
+        asker = Asker(world, rng, lang, for_exam=True, decks=decks)
+        for _ in range(MOST_TRIES):
+            if wanted == 0:
+                break
+            item = ABILITIES[family].examine(asker)
+            if item is None or item.question.lower() in asked or grade(item, [assistant(item.question)]):
+                continue
+            asked.add(item.question.lower())
+            items.append(replace(item, id=f"{family}-{lang}-{wanted}"))
+            wanted -= 1
+    rng.shuffle(items)
+    return items
+
+
+def grade(item: ExamItem, reply_messages: list[Message]) -> Grade:
+    """Whether the messages after the user's answer the item, and why (not)."""
+    return GRADERS[item.grader](item, reply_messages)
+
+
+def item_to_json(item: ExamItem) -> dict[str, Any]:
+    return asdict(item)
+
+
+def item_from_json(row: dict[str, Any], place: str | None = None) -> ExamItem:
+    """Raises InputError where a field is missing or the grader is unknown."""
+    try:
+        item = ExamItem(**row)
+    except TypeError as error:
+        raise InputError(f"not an exam item ({error})", place) from error
+    if item.grader not in GRADERS:
+        raise InputError(f"unknown grader '{item.grader}'", place, f"known: {', '.join(GRADERS)}")
+    return item
+
+
+def read_exam(path: str) -> list[ExamItem]:
+    """The items of an `exam.jsonl`."""
+    return [item_from_json(row, f"{path}:{number}") for number, row in read_jsonl(path)]
+
+
+def wilson(k: int, n: int, z: float = 1.96) -> tuple[float, float]:
+    """Wilson's interval for k successes of n (Wilson 1927); (0, 1) when n is 0."""
+    if n == 0:
+        return 0.0, 1.0
+    share, zz = k / n, z * z
+    centre = (share + zz / (2 * n)) / (1 + zz / n)
+    half = z * math.sqrt(share * (1 - share) / n + zz / (4 * n * n)) / (1 + zz / n)
+    return max(0.0, centre - half), min(1.0, centre + half)

@@ -1,0 +1,70 @@
+"""What graders share: the verdict, the reply's last words, and text brought to a comparable form."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from fragua.corpus.aldea.asking import Message
+
+MOST_WORDS = 60
+"""A longer reply to a short question fails: it could hold every answer."""
+
+_ABSTAINS = re.compile(
+    r"\b(no (lo )?(se|conozco|tengo informacion|dice)|desconozco|not (know|say|mention|tell)|don t know|doesn t say|no idea)\b"
+)
+_REFUSES = re.compile(
+    r"\b(no (puedo|voy a|debo|quiero)|can ?not|can t|won t|will not|must not|sorry|lo siento|prefiero no)\b"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    correct: bool
+    why: str
+
+    def __bool__(self) -> bool:
+        return self.correct
+
+
+def final_text(reply: list[Message]) -> str:
+    """What the assistant said last; a reply that ends in a call or a tool's answer says nothing."""
+    if not reply or reply[-1].get("role") != "assistant":
+        return ""
+    return str(reply[-1].get("content") or "")
+
+
+def normal(text: str) -> str:
+    """Lower case, no accents, no punctuation, single spaces."""
+    flat = unicodedata.normalize("NFKD", text.lower())
+    kept = "".join(c if c.isalnum() else " " for c in flat if not unicodedata.combining(c))
+    return " ".join(kept.split())
+
+
+_ARTICLES = {"el", "la", "los", "las", "un", "una", "the", "a", "an"}
+
+
+def bare(name: str) -> str:
+    """A normalised name without its leading article ('a', the only word, stays)."""
+    parts = normal(name).split()
+    return " ".join(parts[1:] if len(parts) > 1 and parts[0] in _ARTICLES else parts)
+
+
+def has(text: str, phrase: str) -> bool:
+    """Whether the normalised text holds the phrase at word borders."""
+    return f" {phrase} " in f" {text} "
+
+
+def has_any(text: str, phrases: Iterable[str]) -> str | None:
+    """The first of the phrases that the normalised text holds."""
+    return next((phrase for phrase in phrases if has(text, bare(phrase))), None)
+
+
+def abstains(text: str) -> bool:
+    return bool(_ABSTAINS.search(normal(text)))
+
+
+def refuses(text: str) -> bool:
+    return bool(_REFUSES.search(normal(text)))

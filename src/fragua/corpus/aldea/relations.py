@@ -1,0 +1,38 @@
+"""The phrasings of every relation in each language, read once from the data tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from fragua.corpus.aldea.names import table
+
+
+@dataclass(frozen=True, slots=True)
+class Phrasings:
+    pred: tuple[str, ...]
+    inv: tuple[str, ...]
+    sent: tuple[str, ...]
+    first: tuple[str, ...]
+    q: tuple[str, ...]
+    a: tuple[str, ...]
+    rq: tuple[str, ...]
+    ra: tuple[str, ...]
+    ind: str
+
+
+@cache
+def phrasings(lang: str) -> dict[str, Phrasings]:
+    """Relation -> its phrasings."""
+    keys = ("pred", "inv", "sent", "first", "q", "a", "rq", "ra")
+    rows = table(f"relations.{lang}.toml")
+    return {
+        name: Phrasings(*(tuple(row.get(key, ())) for key in keys), row["ind"]) for name, row in rows.items()
+    }
+
+
+@cache
+def frames(lang: str) -> dict[str, Any]:
+    """The frames around statements: `wrap`, `also`, `two`, `three`, `pronoun`."""
+    return table(f"phrases.{lang}.toml")

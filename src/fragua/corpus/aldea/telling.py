@@ -1,0 +1,167 @@
+"""Turns facts into sentences with many skeletons, and remembers which facts were told."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from fragua.corpus.aldea.entities import Entity, Fact, World
+from fragua.corpus.aldea.grammar import fill, sentence
+from fragua.corpus.aldea.relations import frames, phrasings
+
+
+class Deck:
+    """Draws every item once before any comes again, so that all facts are told about equally often."""
+
+    def __init__(self, items: Sequence[Entity | Fact], rng: random.Random):
+        self._items, self._rng, self._left = list(items), rng, []  # type: ignore[var-annotated]
+
+    def draw(self) -> Entity | Fact:
+        if not self._left:
+            self._left = self._rng.sample(self._items, len(self._items))
+        return self._left.pop()
+
+
+class Decks:
+    """One deck for each kind of entity or relation, made when first asked for."""
+
+    def __init__(self, world: World, rng: random.Random):
+        self.world, self._rng = world, rng
+        self._decks: dict[str, Deck] = {}
+        self.told = [0] * len(world.all_facts)
+
+    def entity(self, kind: str) -> Entity:
+        found = self._draw(f"kind {kind}", lambda: self.world.of_kind(kind))
+        assert isinstance(found, Entity)
+        return found
+
+    def stranger(self) -> Entity:
+        found = self._draw("strangers", lambda: list(self.world.strangers))
+        assert isinstance(found, Entity)
+        return found
+
+    def fact(self, *relations: str) -> Fact:
+        """A fact of the world (of these relations, if any are named)."""
+        facts = self.world.facts
+        found = self._draw(
+            f"facts {relations}", lambda: [f for f in facts if not relations or f.relation in relations]
+        )
+        assert isinstance(found, Fact)
+        return found
+
+    def real_fact(self) -> Fact:
+        found = self._draw("real", lambda: list(self.world.real_facts))
+        assert isinstance(found, Fact)
+        return found
+
+    def _draw(self, name: str, items) -> Entity | Fact:  # type: ignore[no-untyped-def]
+        if name not in self._decks:
+            self._decks[name] = Deck(items(), self._rng)
+        return self._decks[name].draw()
+
+
+class Teller:
+    """The voice of one document: a language, a source of chance, and the facts told so far."""
+
+    def __init__(self, world: World, rng: random.Random, lang: str, decks: Decks):
+        self.world, self.rng, self.lang, self.decks = world, rng, lang, decks
+        self.facts: list[Fact] = []
+        self._phrasings, self._frames = phrasings(lang), frames(lang)
+
+    def pick(self, es: Sequence[str], en: Sequence[str]) -> str:
+        return self.rng.choice(es if self.lang == "es" else en)
+
+    def fill(self, template: str, **holes: Entity | str) -> str:
+        return fill(template, self.lang, holes)
+
+    def form(self, es: Sequence[str], en: Sequence[str], **holes: Entity | str) -> str:
+        """One of the templates of this language, filled, as a sentence."""
+        return sentence(fill(self.pick(es, en), self.lang, holes))
+
+    def mention(self, entity: Entity) -> str:
+        """A person by first name or in full; anything else by its usual name."""
+        forms = entity.forms(self.lang)
+        return forms.bare if entity.kind == "person" and self.rng.random() < 0.35 else forms.full
+
+    def told(self, fact: Fact) -> None:
+        self.facts.append(fact)
+
+    def statement(self, fact: Fact, framed: float = 0.3) -> str:
+        """The fact as one sentence: from its subject, from its object, or turned round; sometimes framed."""
+        self.told(fact)
+        said = self._phrasings[fact.relation]
+        at = self.rng.randrange(len(said.pred) + len(said.inv) + len(said.sent))
+        holes = {"s": fact.subject, "o": fact.object}
+        if at < len(said.sent):
+            template = said.sent[at]
+            text = self._filled(template, fact)
+            if not template.startswith("{"):
+                text = text[0].lower() + text[1:]
+        else:
+            at -= len(said.sent)
+            if at < len(said.pred):
+                text = f"{self.mention(fact.subject)} {fill(said.pred[at], self.lang, holes)}"
+            else:
+                inverse = fill(said.inv[at - len(said.pred)], self.lang, holes)
+                text = f"{self.mention(fact.object)} {inverse}"
+        if self.rng.random() < framed:
+            text = self.rng.choice(self._frames["wrap"]).replace("{x}", text)
+        return sentence(text)
+
+    def _filled(self, template: str, fact: Fact) -> str:
+        """Full names, or now and then the first name of the person."""
+        if self.rng.random() < 0.3:
+            template = template.replace("{s}", "{s.n}") if fact.subject.kind == "person" else template
+        return fill(template, self.lang, {"s": fact.subject, "o": fact.object})
+
+    def predicate(self, fact: Fact, of: Entity) -> str | None:
+        """What the fact says of `of`, without naming it; None where the relation has no such phrasing."""
+        said = self._phrasings[fact.relation]
+        choices = said.pred if fact.subject is of else said.inv
+        if not choices:
+            return None
+        self.told(fact)
+        return fill(self.rng.choice(choices), self.lang, {"s": fact.subject, "o": fact.object})
+
+    def about(self, entity: Entity, facts: Sequence[Fact]) -> list[str]:
+        """Sentences about one entity that tell these facts, one to three at a time."""
+        left, found = list(facts), []
+        while left:
+            count = self.rng.choice((1, 1, 2, 2, 3))
+            now, left = left[:count], left[count:]
+            predicates = [(fact, self.predicate(fact, entity)) for fact in now]
+            found += [self.statement(fact, 0.1) for fact, text in predicates if text is None]
+            said = [text for _, text in predicates if text is not None]
+            if said:
+                found.append(self._joined(entity, said, first=not found))
+        return found
+
+    def _joined(self, entity: Entity, said: list[str], first: bool) -> str:
+        kind = entity.gender if entity.kind == "person" else "n"
+        pronoun = self._frames["pronoun"][kind]
+        subject = self.mention(entity) if first or self.rng.random() < 0.45 else pronoun
+        if len(said) == 1:
+            return sentence(f"{subject} {said[0]}")
+        choices = self._frames["two" if len(said) == 2 else "three"]
+        if not subject or subject == pronoun:
+            choices = [choices[0], choices[1]] if len(said) == 2 else [choices[0]]
+        template = self.rng.choice(choices)
+        if kind == "n":
+            template = template.replace(", who {p}", ", which {p}")
+        return sentence(
+            template.replace("{S}", subject)
+            .replace("{P}", pronoun)
+            .replace("{p}", said[0])
+            .replace("{q}", said[1])
+            .replace("{r}", said[-1])
+        )
+
+    def question(self, fact: Fact, number: int | None = None) -> str:
+        choices = self._phrasings[fact.relation].q
+        template = self.rng.choice(choices) if number is None else choices[number]
+        return fill(template, self.lang, {"s": fact.subject, "o": fact.object})
+
+    def answer(self, fact: Fact) -> str:
+        self.told(fact)
+        template = self._phrasings[fact.relation].a[0]
+        return sentence(fill(template, self.lang, {"s": fact.subject, "o": fact.object}))

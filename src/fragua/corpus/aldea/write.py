@@ -1,0 +1,90 @@
+"""Writes a world as a corpus directory: texts, conversations, exam, graph and card, streamed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fragua.corpus.aldea.abilities import ABILITIES
+from fragua.corpus.aldea.asking import Asker, Message
+from fragua.corpus.aldea.entities import LANGS, World
+from fragua.corpus.aldea.exam import exam_items, item_to_json
+from fragua.corpus.aldea.genres import GENRES
+from fragua.corpus.aldea.telling import Decks, Teller
+from fragua.corpus.aldea.world import build_world
+from fragua.corpus.card import CorpusCard, CorpusWriter
+from fragua.files import write_json, write_jsonl
+
+VALIDATION_SHARE = 0.02
+
+
+def documents(world: World, decks: Decks) -> Iterator[dict[str, str]]:
+    """Endless rows `{text, lang, genre, source}`: at each step the genre and language furthest behind its share."""
+    rng = random.Random(f"aldea texts {world.seed}")
+    written = {(genre, lang): 0.0 for genre in GENRES for lang in LANGS}
+    source = f"aldea:{world.seed}"
+    while True:
+        genre, lang = min(written, key=lambda key: written[key])
+        render, weight = GENRES[genre]
+        teller = Teller(world, rng, lang, decks)
+        text = render(teller)
+        if text is None:
+            continue
+        written[genre, lang] += len(text.encode()) / weight
+        for fact in teller.facts:
+            if fact.index >= 0:
+                decks.told[fact.index] += 1
+        yield {"text": text, "lang": lang, "genre": genre, "source": source}
+
+
+def conversation_rows(world: World, count: int) -> Iterator[dict[str, Any]]:
+    """`count` rows `{messages, ability, lang}`: one exchange, or two or three of the same language."""
+    rng = random.Random(f"aldea conversations {world.seed}")
+    decks = Decks(world, rng)
+    names = list(ABILITIES)
+    weights = [ABILITIES[name].weight for name in names]
+    askers = {lang: Asker(world, rng, lang, for_exam=False, decks=decks) for lang in LANGS}
+    made = 0
+    while made < count:
+        asker = askers[LANGS[made % 2]]
+        turns = rng.choices((1, 2, 3), (72, 20, 8))[0]
+        messages: list[Message] = []
+        used: list[str] = []
+        while len(used) < turns:
+            name = rng.choices(names, weights)[0]
+            if used and name in ("passages", "missing"):
+                continue
+            found = ABILITIES[name].exchange(asker)
+            if found is not None:
+                messages += found
+                used.append(name)
+        yield {"messages": messages, "ability": used[0] if turns == 1 else "mixed", "lang": asker.lang}
+        made += 1
+
+
+def write_aldea(
+    out: str | Path,
+    seed: int = 0,
+    max_bytes: int = 8_000_000,
+    conversations: int = 6000,
+    exam: int = 400,
+) -> CorpusCard:
+    """Writes the world of a seed into `out`; the same arguments write the same bytes.
+
+    `max_bytes` bounds the texts of train.jsonl and validation.jsonl together (UTF-8, without the JSON around)."""
+    out = Path(out)
+    world = build_world(seed)
+    decks = Decks(world, random.Random(f"aldea decks {seed}"))
+    with CorpusWriter(out, VALIDATION_SHARE, seed) as writer:
+        for row in documents(world, decks):
+            if writer.bytes + len(row["text"].encode()) > max_bytes:
+                break
+            writer.add(row)
+        write_jsonl(out / "conversations.jsonl", conversation_rows(world, conversations))
+        write_jsonl(out / "exam.jsonl", (item_to_json(item) for item in exam_items(world, seed, exam)))
+        write_json(out / "graph.json", world.to_json())
+        told = sorted(decks.told)
+        middle = told[len(told) // 2]
+        return writer.finish({"exposures_per_fact": {"least": told[0], "median": middle, "most": told[-1]}})

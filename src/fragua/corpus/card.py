@@ -1,0 +1,118 @@
+"""A corpus directory as it is written: rows split by digest, duplicates dropped, and the card at the end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from pydantic import BaseModel
+
+from fragua.errors import InputError
+from fragua.files import atomic_write, read_json, write_json
+
+SPLITS = ("train", "validation")
+
+
+class CorpusCard(BaseModel):
+    """What a corpus holds. `bytes` counts the texts in UTF-8; `digest` names them all, whatever their order."""
+
+    documents: int
+    bytes: int
+    validation_documents: int
+    languages: dict[str, int]
+    genres: dict[str, int]
+    sources: dict[str, int]
+    dropped: dict[str, int]
+    digest: str
+    details: dict[str, Any] = {}
+
+
+class CorpusWriter:
+    """`with CorpusWriter(out, share, seed) as w: w.add(row) …; w.finish()`: files appear whole, when the block ends."""
+
+    def __init__(self, out: str | Path, validation_share: float, seed: int):
+        if not 0 <= validation_share < 1:
+            raise InputError(
+                f"validation_share is {validation_share}", mend="give a number from 0 up to, not with, 1"
+            )
+        self.out, self._share, self._seed = Path(out), validation_share, seed
+        self.bytes = self.documents = 0
+        self.dropped: Counter[str] = Counter()
+        self._counts: dict[str, Counter[str]] = {key: Counter() for key in ("lang", "genre", "source")}
+        self._validation = 0
+        self._seen: set[bytes] = set()
+        self._sum = 0
+        self._stack = ExitStack()
+        self._files: dict[str, IO[str]] = {}
+
+    def __enter__(self) -> Self:
+        self._stack.__enter__()
+        for split in SPLITS:
+            self._files[split] = self._stack.enter_context(atomic_write(self.out / f"{split}.jsonl"))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return self._stack.__exit__(kind, value, trace)
+
+    def add(self, row: dict[str, str]) -> bool:
+        """Writes the row unless its text was written before; says which of the two."""
+        raw = row["text"].encode("utf-8")
+        digest = hashlib.blake2b(raw, digest_size=16).digest()
+        if digest in self._seen:
+            self.dropped["duplicate"] += 1
+            return False
+        self._seen.add(digest)
+        split = SPLITS[_share_of(digest, self._seed) < self._share]
+        self._files[split].write(json.dumps(row, ensure_ascii=False) + "\n")
+        self.documents += 1
+        self.bytes += len(raw)
+        self._validation += split == "validation"
+        self._sum = (self._sum + int.from_bytes(digest, "big")) % (1 << 128)
+        for key, counter in self._counts.items():
+            counter[row[key]] += 1
+        return True
+
+    def finish(self, details: dict[str, Any] | None = None) -> CorpusCard:
+        """Writes `corpus.json` and returns it. Raises InputError when nothing was written."""
+        if not self.documents:
+            raise InputError("no document was left to write", self.out, "look at the sources, or give others")
+        counts = {key: dict(sorted(counter.items())) for key, counter in self._counts.items()}
+        card = CorpusCard(
+            documents=self.documents,
+            bytes=self.bytes,
+            validation_documents=self._validation,
+            languages=counts["lang"],
+            genres=counts["genre"],
+            sources=counts["source"],
+            dropped=dict(sorted(self.dropped.items())),
+            digest=f"{self._sum:032x}",
+            details=details or {},
+        )
+        write_json(self.out / "corpus.json", card.model_dump())
+        return card
+
+
+def _share_of(digest: bytes, seed: int) -> float:
+    """A number in [0, 1) fixed by the document and the seed."""
+    mixed = hashlib.blake2b(digest + str(seed).encode(), digest_size=8).digest()
+    return int.from_bytes(mixed, "big") / 2**64
+
+
+def read_card(directory: str | Path) -> CorpusCard:
+    """Raises InputError when the directory is not a corpus."""
+    path = Path(directory) / "corpus.json"
+    if not path.exists():
+        raise InputError(
+            "not a corpus: it has no corpus.json", directory, "build one with `fragua corpus build`"
+        )
+    try:
+        return CorpusCard.model_validate(read_json(path))
+    except ValueError as error:
+        raise InputError("not a corpus card", path) from error
