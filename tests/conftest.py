@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from fragua.inference.language_model import LanguageModel
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -17,3 +21,19 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no test data: FRAGUA_TEST_DATA names a folder that is not there ({folder})")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model directory with random weights, context 96, that Fragua and transformers read alike."""
+    from tiny_model import write_tiny
+
+    return write_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def lm(tiny_dir: Path) -> LanguageModel:
+    """The tiny model, loaded."""
+    from fragua.inference.language_model import LanguageModel
+
+    return LanguageModel.load(tiny_dir)

@@ -69,6 +69,8 @@ def converse(
                 yield Event("text", text)
         if text := shown.flush():
             yield Event("text", text)
+        if not tokens and reason == "length":  # no room was left to speak
+            break
         drawn += len(tokens)
         message, results = reader.read(tokens, reason)
         steps.append(message)
@@ -82,7 +84,8 @@ def converse(
             yield Event("tool_call", call=call)
             yield Event("tool_result", result["content"], call)
         steps += results
-    yield Event("message", message=Message(steps[-1]["content"], steps, reason, drawn))
+    content = steps[-1]["content"] if steps and steps[-1]["role"] == "assistant" else ""
+    yield Event("message", message=Message(content, steps, reason, drawn))
 
 
 class Fitted(NamedTuple):

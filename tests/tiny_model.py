@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import torch
 
 from fragua.models import Decoder, decoder_config, save_model
+from fragua.tokens.tokenizer import Tokenizer
 from fragua.tokens.train import train_tokenizer
 
 TEXTS = [
@@ -16,9 +18,14 @@ TEXTS = [
 ] * 4
 
 
+@cache
+def tiny_tokenizer() -> Tokenizer:
+    return train_tokenizer(TEXTS, 384)
+
+
 def write_tiny(directory: Path, context: int = 96, seed: int = 3) -> Path:
     """Every matrix is random (also those that training starts at zero), so that attention matters to each logit."""
-    tokenizer = train_tokenizer(TEXTS, 384)
+    tokenizer = tiny_tokenizer()
     config = decoder_config(2, tokenizer.vocab_size, context, width=64, heads=4, kv_heads=2)
     model = Decoder(config)
     generator = torch.Generator().manual_seed(seed)
