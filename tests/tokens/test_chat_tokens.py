@@ -170,6 +170,23 @@ def test_a_broken_template_is_told_with_its_line(tokenizer: Tokenizer) -> None:
             broken.render([{"role": "user", "content": "x"}])
 
 
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% set n = namespace(__class__=1) %}",
+        "{% set n = namespace() %}{% set n.__init__ = 1 %}",
+        "{{ ''.__class__.__mro__ }}",
+        "{{ messages.append(1) }}",
+        "{{ dict.mro() }}",
+        "{{ 1 // 0 }}",
+    ],
+)
+def test_a_foreign_template_can_do_no_harm(tokenizer: Tokenizer, template: str) -> None:
+    hostile = Tokenizer(tokenizer._backend, {}, template)
+    with pytest.raises(InputError, match="the chat template can't render"):
+        hostile.render([{"role": "user", "content": "x"}])
+
+
 def test_stripped_templates_render_the_same_in_plain_jinja(tokenizer: Tokenizer) -> None:
     stripped = strip_generation_marks(builtin_template())
     assert "generation %}" not in stripped

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import jinja2
+import jinja2.exceptions
 import jinja2.ext
+import jinja2.utils
 from jinja2 import nodes
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -20,6 +22,29 @@ from fragua.errors import InputError
 
 OPEN_MARK, CLOSE_MARK = "generation_open_mark", "generation_close_mark"
 """Variables a rendering may set: written where a `{% generation %}` block begins and ends."""
+
+FROM_WITHIN = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RecursionError)
+"""What a template's own expressions may raise."""
+
+
+class PublicNamespace(jinja2.utils.Namespace):
+    """Jinja2's `namespace`, without the underscored names by which a template could reach Python's insides."""
+
+    def __init__(*args: Any, **kwargs: Any) -> None:
+        self, *rest = args
+        values = dict(*rest, **kwargs)
+        for name in values:
+            _refuse_private(name)
+        jinja2.utils.Namespace.__init__(self, values)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        _refuse_private(name)
+        super().__setitem__(name, value)
+
+
+def _refuse_private(name: str) -> None:
+    if name.startswith("_"):
+        raise jinja2.exceptions.SecurityError(f"a template may not set {name!r}")
 
 
 class GenerationBlocks(jinja2.ext.Extension):
@@ -53,7 +78,7 @@ def render_template(template: str, variables: Mapping[str, Any]) -> str:
         return _compile(template).render(**variables)
     except jinja2.TemplateSyntaxError as error:
         raise InputError(f"line {error.lineno}: {error.message}", "chat template") from error
-    except (jinja2.TemplateError, TypeError) as error:
+    except (jinja2.TemplateError, *FROM_WITHIN) as error:
         raise InputError(f"the chat template can't render this conversation: {error}") from error
 
 
@@ -78,5 +103,7 @@ def _compile(template: str) -> jinja2.Template:
     )
     environment.filters["tojson"] = tojson
     environment.globals["raise_exception"] = raise_exception
+    environment.globals["dict"] = lambda *args, **kwargs: dict(*args, **kwargs)
+    environment.globals["namespace"] = PublicNamespace
     environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
     return environment.from_string(template)
