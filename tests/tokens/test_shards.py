@@ -75,6 +75,7 @@ def test_interrupted_writing_leaves_no_index(tmp_path: Path) -> None:
 
 def test_a_shorter_run_leaves_nothing_of_a_longer_one(tmp_path: Path) -> None:
     write_shards(tmp_path, [[1, 2]] * 9, tokens_per_shard=4)
+    (tmp_path / ".tokens-00003.bin.abc").write_text("of a killed run")
     write_shards(tmp_path, [[1, 2]])
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "index.json",

@@ -117,8 +117,7 @@ class Loader:
 
 
 def evaluation_rows(shards: Shards, context: int, rows: int = 8, split_long: bool = True) -> Iterator[Batch]:
-    """One pass in the documents' own order, in batches of `rows` rows, the last filled up with rows of
-    padding."""
+    """One pass in the documents' own order, in batches of `rows` rows, the last filled up with padding."""
     lengths = shards.lengths.tolist()
     if not split_long:
         lengths = [n if n <= context else length_in_row(shards, i, context) for i, n in enumerate(lengths)]
@@ -134,8 +133,7 @@ def length_in_row(shards: Shards, document: int, context: int) -> int:
 
 
 def permutation(n: int, seed: int, epoch: int) -> np.ndarray:
-    """int64 [n]: an order of n documents, the same on every platform and numpy (raw PCG64 bits, stable
-    sort)."""
+    """int64 [n]: an order of n documents by raw PCG64 bits, the same on every platform and numpy."""
     bits = np.random.PCG64(np.random.SeedSequence([seed, epoch])).random_raw(n)
     return np.argsort(bits, kind="stable")
 

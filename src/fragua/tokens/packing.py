@@ -2,8 +2,7 @@
 
 A row has `context` places. A stretch of a document takes one place a token; each token's target is the next
 token of the same document, also where that one stands in another row, and the document's last token has none.
-So cutting a document in two loses no prediction and repeats none: of n tokens, n - 1 are predicted, each
-once.
+So a document cut in two loses no prediction and repeats none: of n tokens, n - 1 are predicted, each once.
 """
 
 from __future__ import annotations
@@ -34,12 +33,10 @@ class _Piece(NamedTuple):
 
 
 class Packer:
-    """Best fit from a buffer of pieces: the oldest opens a row, then the longest that fits follows, again and
-    again.
+    """Best fit from a buffer of pieces: the oldest opens a row, then each time the longest that fits.
 
     When none fits, the longest is cut to fill the row (`split_long`) unless so little is left (1/64 of the
-    row) that padding harms less than a cut; with `split_long=False` the rest of the row is padding,
-    always."""
+    row) that padding harms less than a cut; with `split_long=False` the rest of the row is padding."""
 
     def __init__(self, context: int, split_long: bool = True):
         self.context, self.split_long = context, split_long
@@ -50,8 +47,7 @@ class Packer:
         return len(self._pieces)
 
     def add(self, document: int, length: int, start: int = 0) -> None:
-        """Puts tokens `start` to `start + length` in the buffer; what exceeds a row must be split or cut
-        before."""
+        """Puts tokens `start` to `start + length` in the buffer; a piece that isn't to be split fits a row."""
         if not self.split_long and length > self.context:
             raise ValueError(f"a piece of {length} tokens for a row of {self.context}")
         self._youth -= 1

@@ -53,8 +53,7 @@ def tokenize_conversations(
 
     `conversations` is a JSONL file of rows `{"messages": […], "tools"?: […]}` or lists of messages. Tool-call
     arguments given as JSON text are written in one canonical form. `tools` is shown to every conversation
-    that brings none of its own. Raises InputError naming the row (or the conversation, from 0) that can't be
-    used."""
+    that brings none of its own. Raises InputError naming the row (or conversation, from 0) that is no use."""
 
     def documents() -> Iterator[tuple[list[int], list[bool]]]:
         for place, messages, own_tools in _conversations(conversations):
@@ -88,8 +87,7 @@ def _conversations(source: str | Path | Iterable[Any]) -> Iterator[tuple[str, An
 
 
 def _canonical(messages: Any) -> Any:
-    """Arguments as objects, so that they are all rendered alike. Raises InputError where they are not
-    JSON."""
+    """Arguments as objects, so that all are rendered alike. Raises InputError where they are not JSON."""
     if not isinstance(messages, list | tuple):
         return messages  # refused by the tokenizer, in its words
     return [_with_objects(message) for message in messages]

@@ -1,5 +1,4 @@
-"""Token shards: documents as ids in flat files, memory-mapped, with an index that tells when they are
-damaged.
+"""Token shards: documents as ids in flat files, memory-mapped, and an index that tells of damage.
 
 A directory holds `index.json` and, for each shard `i`, `tokens-i.bin` (uint16 or uint32), `offsets-i.bin`
 (int64, documents + 1 of them, in tokens) and for conversations `trained-i.bin` (uint8, 1 where a token is the
@@ -11,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -58,8 +57,9 @@ def write_shards(
     for none at all."""
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    with suppress(FileNotFoundError):
-        (out / "index.json").unlink()
+    (out / "index.json").unlink(missing_ok=True)
+    for path in out.glob(".*-*.bin.*"):  # temporary files of a killed run
+        path.unlink()
     stream = iter(documents)
     pending = next(stream, None)
     if pending is None:

@@ -152,8 +152,7 @@ class Tokenizer:
     # ---- directories
 
     def save(self, directory: str | Path) -> None:
-        """Writes `tokenizer.json`, `tokenizer_config.json`, `chat_template.jinja`, each whole or not at
-        all."""
+        """Writes tokenizer.json, tokenizer_config.json and chat_template.jinja, each whole or not at all."""
         directory = Path(directory)
         with atomic_write(directory / "tokenizer.json") as file:
             file.write(self._backend.to_str(pretty=True) + "\n")
