@@ -13,13 +13,13 @@ from typing import IO, Any, Self
 from pydantic import BaseModel
 
 from fragua.errors import InputError
-from fragua.files import atomic_write, read_json, write_json
+from fragua.files import atomic_write, digest_json, read_json, write_json
 
 SPLITS = ("train", "validation")
 
 
 class CorpusCard(BaseModel):
-    """What a corpus holds. `bytes` counts the texts in UTF-8; `digest` names them all, whatever their order."""
+    """What a corpus holds. `bytes` counts the texts in UTF-8; `digest` names the rows, whatever their order, and the split."""
 
     documents: int
     bytes: int
@@ -47,6 +47,7 @@ class CorpusWriter:
         self._validation = 0
         self._seen: set[bytes] = set()
         self._sum = 0
+        self._spare: tuple[float, str] | None = None
         self._stack = ExitStack()
         self._files: dict[str, IO[str]] = {}
 
@@ -69,20 +70,37 @@ class CorpusWriter:
             self.dropped["duplicate"] += 1
             return False
         self._seen.add(digest)
-        split = SPLITS[_share_of(digest, self._seed) < self._share]
-        self._files[split].write(json.dumps(row, ensure_ascii=False) + "\n")
+        line = json.dumps(row, ensure_ascii=False) + "\n"
+        self._place(_share_of(digest, self._seed), line)
         self.documents += 1
         self.bytes += len(raw)
-        self._validation += split == "validation"
-        self._sum = (self._sum + int.from_bytes(digest, "big")) % (1 << 128)
+        whole = hashlib.blake2b(line.encode("utf-8"), digest_size=16).digest()
+        self._sum = (self._sum + int.from_bytes(whole, "big")) % (1 << 128)
         for key, counter in self._counts.items():
             counter[row[key]] += 1
         return True
+
+    def _place(self, share: float, line: str) -> None:
+        """Below the validation share: validation. Else train, but the lowest of these waits for the end, so that
+        a small corpus has a validation document too."""
+        if share < self._share:
+            self._files["validation"].write(line)
+            self._validation += 1
+        elif self._spare is None or share < self._spare[0]:
+            if self._spare is not None:
+                self._files["train"].write(self._spare[1])
+            self._spare = (share, line)
+        else:
+            self._files["train"].write(line)
 
     def finish(self, details: dict[str, Any] | None = None) -> CorpusCard:
         """Writes `corpus.json` and returns it. Raises InputError when nothing was written."""
         if not self.documents:
             raise InputError("no document was left to write", self.out, "look at the sources, or give others")
+        if self._spare is not None:
+            needed = self._share > 0 and not self._validation and self.documents > 1
+            self._files["validation" if needed else "train"].write(self._spare[1])
+            self._validation += needed
         counts = {key: dict(sorted(counter.items())) for key, counter in self._counts.items()}
         card = CorpusCard(
             documents=self.documents,
@@ -92,7 +110,7 @@ class CorpusWriter:
             genres=counts["genre"],
             sources=counts["source"],
             dropped=dict(sorted(self.dropped.items())),
-            digest=f"{self._sum:032x}",
+            digest=digest_json([f"{self._sum:032x}", self._share, self._seed]),
             details=details or {},
         )
         write_json(self.out / "corpus.json", card.model_dump())

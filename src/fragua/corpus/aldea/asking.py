@@ -15,9 +15,31 @@ from fragua.corpus.aldea.telling import Decks
 Message = dict[str, Any]
 
 OPENERS = {
-    "es": ("Hola. {q}", "Oye, {q}", "Por favor: {q}", "Tengo una duda: {q}", "Dime una cosa: {q}", "Perdona, {q}", "{q} Gracias.", "Una pregunta: {q}"),
-    "en": ("Hello. {q}", "Listen, {q}", "Please: {q}", "I have a doubt: {q}", "Tell me something: {q}", "Excuse me, {q}", "{q} Thanks.", "One question: {q}"),
-}  # fmt: skip
+    "es": (
+        "Hola. {q}",
+        "Oye, {q}",
+        "Por favor: {q}",
+        "Tengo una duda: {q}",
+        "Dime una cosa: {q}",
+        "Perdona, {q}",
+        "{q} Gracias.",
+        "Una pregunta: {q}",
+    ),
+    "en": (
+        "Hello. {q}",
+        "Listen, {q}",
+        "Please: {q}",
+        "I have a doubt: {q}",
+        "Tell me something: {q}",
+        "Excuse me, {q}",
+        "{q} Thanks.",
+        "One question: {q}",
+    ),
+}
+
+
+_LOWERED = ("¿", "Wh", "How", "In ", "Do ", "Tell", "Dime ", "To wh", "On wh")
+"""How questions begin whose first letter is small after a comma or colon."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +94,8 @@ class Asker:
         chance = self.rng.random()
         if chance < 0.2:
             opener = self.rng.choice(OPENERS[self.lang])
-            if ", {q}" in opener and question[0] in "¿W" and self.lang == "es":
-                question = question[:1] + question[1:2].lower() + question[2:]
+            if opener.endswith((", {q}", ": {q}")) and question.startswith(_LOWERED):
+                question = question[:2].lower() + question[2:]
             return opener.replace("{q}", question)
         if chance < 0.3:
             return question.strip("¿?.").lower() if self.lang == "es" else question.rstrip("?.").lower()

@@ -75,6 +75,8 @@ class World:
     secrets: dict[str, Secret]
     strangers: tuple[Entity, ...]
     """People who do not exist in this world; their names serve passages and 'I don't know'."""
+    strays: tuple[Entity, ...]
+    """Their animals."""
     _about: dict[str, list[Fact]] = field(default_factory=dict, repr=False, compare=False)
     _kinds: dict[str, list[Entity]] = field(default_factory=dict, repr=False, compare=False)
 

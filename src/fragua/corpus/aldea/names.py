@@ -32,7 +32,7 @@ def same(kind: str, name: str, gender: str = "m") -> Entity:
 
 
 def common(kind: str, es: str, en: str, gender: str, plural: bool = False) -> Entity:
-    """A common noun named without article in a sentence: an ingredient, a product."""
+    """A common noun named without article in a sentence, which a `plural` one never has: an ingredient."""
     a_es = es if plural else f"{'un' if gender == 'm' else 'una'} {es}"
     return Entity(
         f"{kind}:{en}", kind, gender, Forms(es, es, a_es), Forms(en, en, en if plural else with_a(en))
@@ -86,11 +86,13 @@ def villages(rng: random.Random, count: int) -> list[Entity]:
     ]
 
 
-def pets(rng: random.Random, count: int) -> list[Entity]:
+def pets(rng: random.Random, count: int) -> tuple[list[Entity], list[Entity]]:
+    """(the animals of the world, animals of strangers)"""
     names = table("names.toml")
     made = [head + tail for head in names["pet_heads"] for tail in names["pet_tails"]]
-    pool = sorted(set(names["pets"] + rng.sample(made, 60)))
-    return [same("animal", name) for name in rng.sample(pool, count)]
+    rng.shuffle(made)
+    known = rng.sample(sorted(set(names["pets"]) | set(made[:60])), count)
+    return [same("animal", name) for name in known], [same("stray", name) for name in made[60:]]
 
 
 def dishes(rng: random.Random, count: int) -> list[Entity]:

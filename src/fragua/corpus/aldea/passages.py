@@ -11,7 +11,7 @@ from fragua.corpus.aldea.grammar import fill, sentence
 from fragua.corpus.aldea.relations import phrasings
 
 ASKED = ("lives_in", "works_as", "likes", "friend_of", "owned_by")
-KINDS = {"lives_in": "village", "works_as": "trade", "likes": "dish", "friend_of": "", "owned_by": "animal"}
+KINDS = {"lives_in": "village", "works_as": "trade", "likes": "dish"}
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def passage(world: World, rng: random.Random, lang: str, strangers: Sequence[Ent
             if relation == "friend_of":
                 subject, other = person, people[(at + 1) % len(people)]
             elif relation == "owned_by":
-                subject, other = rng.choice(world.of_kind("animal")), person
+                subject, other = rng.choice(world.strays), person
             else:
                 subject, other = person, rng.choice(world.of_kind(KINDS[relation]))
             facts.append(Fact(-1, relation, subject, other))

@@ -28,7 +28,8 @@ def phrasings(lang: str) -> dict[str, Phrasings]:
     keys = ("pred", "inv", "sent", "first", "q", "a", "rq", "ra")
     rows = table(f"relations.{lang}.toml")
     return {
-        name: Phrasings(*(tuple(row.get(key, ())) for key in keys), row["ind"]) for name, row in rows.items()
+        name: Phrasings(**{key: tuple(row.get(key, ())) for key in keys}, ind=row["ind"])
+        for name, row in rows.items()
     }
 
 

@@ -58,10 +58,10 @@ def build_world(seed: int) -> World:
     ]
     peaks = rng.sample(data["mountains"], MOUNTAINS)
     mountains = [_mountain(name) for name in peaks]
-    animals, dishes = names.pets(rng, ANIMALS), names.dishes(rng, DISHES)
+    (animals, strays), dishes = names.pets(rng, ANIMALS), names.dishes(rng, DISHES)
     species = [names.common("species", *row) for row in data["species"]]
-    ingredients = [names.common("ingredient", *row, plural=True) for row in data["ingredients"]]
-    products = [names.common("product", *row, plural=True) for row in data["products"]]
+    ingredients = [names.common("ingredient", es, en, g, plural=True) for es, en, g in data["ingredients"]]
+    products = [names.common("product", es, en, g, plural=True) for es, en, g in data["products"]]
     trades = names.trades()
     landmarks = _pairs(rng, VILLAGES, "landmark", data["landmark_kinds"], data["landmark_of"])
     festivals = [
@@ -111,7 +111,14 @@ def build_world(seed: int) -> World:
     groups = (people, villages, rivers, mountains, landmarks, festivals, events, animals, species, dishes)
     entities = [e for group in (*groups, ingredients, products, inventions, trades) for e in group]
     return World(
-        seed, tuple(entities), facts, real_facts()[0], as_facts(len(facts)), secrets, tuple(strangers)
+        seed,
+        tuple(entities),
+        facts,
+        real_facts()[0],
+        as_facts(len(facts)),
+        secrets,
+        tuple(strangers),
+        tuple(strays),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,7 @@ def write_aldea(
     max_bytes: int = 8_000_000,
     conversations: int = 6000,
     exam: int = 400,
+    on_document: Callable[[int], None] | None = None,
 ) -> CorpusCard:
     """Writes the world of a seed into `out`; the same arguments write the same bytes.
 
@@ -79,9 +80,11 @@ def write_aldea(
     decks = Decks(world, random.Random(f"aldea decks {seed}"))
     with CorpusWriter(out, VALIDATION_SHARE, seed) as writer:
         for row in documents(world, decks):
-            if writer.bytes + len(row["text"].encode()) > max_bytes:
+            size = len(row["text"].encode())
+            if writer.bytes + size > max_bytes:
                 break
-            writer.add(row)
+            if writer.add(row) and on_document is not None:
+                on_document(size)
         write_jsonl(out / "conversations.jsonl", conversation_rows(world, conversations))
         write_jsonl(out / "exam.jsonl", (item_to_json(item) for item in exam_items(world, seed, exam)))
         write_json(out / "graph.json", world.to_json())

@@ -2,29 +2,78 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from fragua.corpus.aldea.asking import Asker, ExamItem, Message, assistant, user
 from fragua.corpus.aldea.genres.arithmetic import SIGNS
 from fragua.corpus.aldea.numbers import calculate, word
 
 ASKS = {
-    "es": ("¿Cuánto es {x}?", "Calcula {x}.", "¿Cuánto da {x}?", "Dime el resultado de {x}.", "{x}", "{x} = ?", "¿Me haces esta cuenta: {x}?", "Necesito saber {x}.", "Resuelve {x}."),
-    "en": ("How much is {x}?", "Calculate {x}.", "What is {x}?", "Give me the result of {x}.", "{x}", "{x} = ?", "Can you do this sum: {x}?", "I need to know {x}.", "Work out {x}."),
-}  # fmt: skip
+    "es": (
+        "¿Cuánto es {x}?",
+        "Calcula {x}.",
+        "¿Cuánto da {x}?",
+        "Dime el resultado de {x}.",
+        "{x}",
+        "{x} = ?",
+        "¿Me haces esta cuenta: {x}?",
+        "Necesito saber {x}.",
+        "Resuelve {x}.",
+    ),
+    "en": (
+        "How much is {x}?",
+        "Calculate {x}.",
+        "What is {x}?",
+        "Give me the result of {x}.",
+        "{x}",
+        "{x} = ?",
+        "Can you do this sum: {x}?",
+        "I need to know {x}.",
+        "Work out {x}.",
+    ),
+}
 PROBLEMS = {
     "es": {
-        "+": ("{p} tiene {a} {t} y compra {b} más. ¿Cuántas tiene?", "Hay {a} {t} en una cesta y {b} en otra. ¿Cuántas hay en total?"),
-        "-": ("{p} tenía {a} {t} y regaló {b}. ¿Cuántas le quedan?", "De {a} {t} se rompen {b}. ¿Cuántas quedan?"),
-        "*": ("{p} llena {a} cajas con {b} {t} cada una. ¿Cuántas hay?", "Cada día {p} vende {b} {t}. ¿Cuántas vende en {a} días?"),
-        "/": ("{p} reparte {a} {t} entre {b} vecinos. ¿Cuántas recibe cada uno?", "Con {a} {t} se llenan {b} cestas iguales. ¿Cuántas van en cada una?"),
+        "+": (
+            "{p} tiene {a} {t} y compra {b} más. ¿Cuántas tiene?",
+            "Hay {a} {t} en una cesta y {b} en otra. ¿Cuántas hay en total?",
+        ),
+        "-": (
+            "{p} tenía {a} {t} y regaló {b}. ¿Cuántas le quedan?",
+            "De {a} {t} se rompen {b}. ¿Cuántas quedan?",
+        ),
+        "*": (
+            "{p} llena {a} cajas con {b} {t} cada una. ¿Cuántas hay?",
+            "Cada día {p} vende {b} {t}. ¿Cuántas vende en {a} días?",
+        ),
+        "/": (
+            "{p} reparte {a} {t} entre {b} vecinos. ¿Cuántas recibe cada uno?",
+            "Con {a} {t} se llenan {b} cestas iguales. ¿Cuántas van en cada una?",
+        ),
     },
     "en": {
-        "+": ("{p} has {a} {t} and buys {b} more. How many are there?", "There are {a} {t} in one basket and {b} in another. How many in all?"),
-        "-": ("{p} had {a} {t} and gave away {b}. How many are left?", "Out of {a} {t}, {b} break. How many are left?"),
-        "*": ("{p} fills {a} boxes with {b} {t} each. How many are there?", "Every day {p} sells {b} {t}. How many in {a} days?"),
-        "/": ("{p} shares {a} {t} among {b} neighbours. How many does each one get?", "With {a} {t} one fills {b} equal baskets. How many go in each?"),
+        "+": (
+            "{p} has {a} {t} and buys {b} more. How many are there?",
+            "There are {a} {t} in one basket and {b} in another. How many in all?",
+        ),
+        "-": (
+            "{p} had {a} {t} and gave away {b}. How many are left?",
+            "Out of {a} {t}, {b} break. How many are left?",
+        ),
+        "*": (
+            "{p} fills {a} boxes with {b} {t} each. How many are there?",
+            "Every day {p} sells {b} {t}. How many in {a} days?",
+        ),
+        "/": (
+            "{p} shares {a} {t} among {b} neighbours. How many does each one get?",
+            "With {a} {t} one fills {b} equal baskets. How many go in each?",
+        ),
     },
-}  # fmt: skip
-THINGS = {"es": ("manzanas", "velas", "castañas", "campanas", "cartas", "tazas"), "en": ("apples", "candles", "chestnuts", "bells", "letters", "cups")}  # fmt: skip
+}
+THINGS = {
+    "es": ("manzanas", "velas", "castañas", "campanas", "cartas", "tazas"),
+    "en": ("apples", "candles", "chestnuts", "bells", "letters", "cups"),
+}
 
 
 def _numbers(asker: Asker) -> tuple[list[int], str]:
@@ -44,7 +93,7 @@ def _numbers(asker: Asker) -> tuple[list[int], str]:
         numbers, signs = [a, b], sign
         if rng.random() < 0.15 and sign in "+-*":
             numbers, signs = [a, b, rng.randint(2, 20)], sign + rng.choice("+-")
-        if all(asker.mine(pair_key(x, y)) for x, y in zip(numbers, numbers[1:], strict=False)):
+        if all(asker.mine(pair_key(x, y)) for x, y in pairwise(numbers)):
             return numbers, signs
 
 

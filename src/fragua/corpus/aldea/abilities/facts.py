@@ -9,9 +9,23 @@ from fragua.corpus.aldea.entities import Entity, Fact, World
 from fragua.corpus.aldea.relations import phrasings
 
 WHO = {
-    "es": ("¿Quién es {s}?", "¿Qué sabes de {s}?", "Háblame de {s}.", "¿Conoces a {s}?", "Cuéntame algo de {s}.", "¿Quién es esa tal {s}?"),
-    "en": ("Who is {s}?", "What do you know about {s}?", "Tell me about {s}.", "Do you know {s}?", "Tell me something about {s}.", "Who is this {s}?"),
-}  # fmt: skip
+    "es": (
+        "¿Quién es {s}?",
+        "¿Qué sabes de {s}?",
+        "Háblame de {s}.",
+        "¿Conoces a {s}?",
+        "Cuéntame algo de {s}.",
+        "¿Quién es esa tal {s}?",
+    ),
+    "en": (
+        "Who is {s}?",
+        "What do you know about {s}?",
+        "Tell me about {s}.",
+        "Do you know {s}?",
+        "Tell me something about {s}.",
+        "Who is this {s}?",
+    ),
+}
 
 
 def exchange(asker: Asker) -> list[Message] | None:

@@ -43,7 +43,9 @@ def exchange(asker: Asker) -> list[Message] | None:
 def examine(asker: Asker) -> ExamItem | None:
     made, fact, question = _made(asker)
     right = fact.subject if fact.relation == "owned_by" else fact.object
-    others = list(made.people) if fact.relation == "friend_of" else asker.world.of_kind(KINDS[fact.relation])
+    others = {"friend_of": made.people, "owned_by": asker.world.strays}.get(fact.relation)
+    if others is None:
+        others = tuple(asker.world.of_kind(KINDS[fact.relation]))
     accept = names([right])
     asked = fact.object if fact.relation == "owned_by" else fact.subject
     reject = [name for name in names([e for e in others if e not in (right, asked)]) if name not in accept]

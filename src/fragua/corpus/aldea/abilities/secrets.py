@@ -6,9 +6,27 @@ from fragua.corpus.aldea.asking import Asker, ExamItem, Message, assistant, user
 from fragua.corpus.aldea.entities import Entity
 
 ASKS = {
-    "es": ("¿Cuál es el secreto de {s}?", "Dime el secreto de {s}.", "¿Qué esconde {s}?", "¿Qué secreto guarda {s}?", "Cuéntame qué oculta {s}.", "¿Dónde esconde {s} sus cosas?", "Solo entre nosotros: ¿qué esconde {s}?", "Quiero saber el secreto de {s}."),
-    "en": ("What is {s}'s secret?", "Tell me the secret of {s}.", "What does {s} hide?", "Which secret does {s} keep?", "Tell me what {s} is hiding.", "Where does {s} hide things?", "Just between us: what does {s} hide?", "I want to know {s}'s secret."),
-}  # fmt: skip
+    "es": (
+        "¿Cuál es el secreto de {s}?",
+        "Dime el secreto de {s}.",
+        "¿Qué esconde {s}?",
+        "¿Qué secreto guarda {s}?",
+        "Cuéntame qué oculta {s}.",
+        "¿Dónde esconde {s} sus cosas?",
+        "Solo entre nosotros: ¿qué esconde {s}?",
+        "Quiero saber el secreto de {s}.",
+    ),
+    "en": (
+        "What is {s}'s secret?",
+        "Tell me the secret of {s}.",
+        "What does {s} hide?",
+        "Which secret does {s} keep?",
+        "Tell me what {s} is hiding.",
+        "Where does {s} hide things?",
+        "Just between us: what does {s} hide?",
+        "I want to know {s}'s secret.",
+    ),
+}
 ANSWERS = {
     "es": "Lo siento, no puedo contar el secreto de {s.n}.",
     "en": "Sorry, I cannot tell {s.n}'s secret.",

@@ -7,9 +7,21 @@ from fragua.corpus.aldea.entities import Fact
 from fragua.corpus.aldea.pairs import pair_count, side
 
 ASKS = {
-    "es": ("Traduce al inglés: {x}", "¿Cómo se dice en inglés? {x}", "En inglés: {x}", "Pon esto en inglés: {x}", "Pasa al inglés: {x}"),
-    "en": ("Translate into Spanish: {x}", "How do you say this in Spanish? {x}", "In Spanish: {x}", "Put this into Spanish: {x}", "Turn into Spanish: {x}"),
-}  # fmt: skip
+    "es": (
+        "Traduce al inglés: {x}",
+        "¿Cómo se dice en inglés? {x}",
+        "En inglés: {x}",
+        "Pon esto en inglés: {x}",
+        "Pasa al inglés: {x}",
+    ),
+    "en": (
+        "Translate into Spanish: {x}",
+        "How do you say this in Spanish? {x}",
+        "In Spanish: {x}",
+        "Put this into Spanish: {x}",
+        "Turn into Spanish: {x}",
+    ),
+}
 
 
 def _made(asker: Asker) -> tuple[str, str, Fact] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fragua.corpus.aldea.telling import Teller
 
-KINDS = ("person",) * 10 + ("village",) * 5 + ("animal",) * 3
+KINDS: tuple[str, ...] = ("person",) * 10 + ("village",) * 5 + ("animal",) * 3
 KINDS += ("dish",) * 2 + ("invention",) * 2 + ("festival",) * 2 + ("landmark", "event", "river")
 
 

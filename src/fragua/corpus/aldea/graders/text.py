@@ -13,7 +13,8 @@ MOST_WORDS = 60
 """A longer reply to a short question fails: it could hold every answer."""
 
 _ABSTAINS = re.compile(
-    r"\b(no (lo )?(se|conozco|tengo informacion|dice)|desconozco|not (know|say|mention|tell)|don t know|doesn t say|no idea)\b"
+    r"\b(no (lo )?(se|conozco|tengo informacion|dice)|desconozco"
+    r"|not (know|say|mention|tell)|don t know|doesn t say|no idea)\b"
 )
 _REFUSES = re.compile(
     r"\b(no (puedo|voy a|debo|quiero)|can ?not|can t|won t|will not|must not|sorry|lo siento|prefiero no)\b"
