@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from tiny_model import tiny_tokenizer
 from torch import Tensor, nn
 
 from fragua.inference.language_model import LanguageModel
 from fragua.models.cache import Cache
 from fragua.models.calls import Output
 from fragua.models.config import Stack
+from tests.tiny_model import tiny_tokenizer
 
 
 class Memorised(nn.Module):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_model import tiny_tokenizer
 
 from fragua.errors import InputError
 from fragua.inference.language_model import LanguageModel
 from fragua.inference.stopping import StopStrings, TextStream
+from tests.tiny_model import tiny_tokenizer
 
 SMALL = st.text("abñ", max_size=30)
 
