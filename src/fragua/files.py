@@ -16,6 +16,19 @@ from fragua.errors import InputError, RunError
 
 
 @contextmanager
+def full_disk_is_clear(path: str | Path) -> Iterator[None]:
+    """Turns the system's error for a full disk into a RunError that names the file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC or "No space left" in str(error):
+            raise RunError(
+                "no space left on the device", path, "free some and run the command again"
+            ) from error
+        raise
+
+
+@contextmanager
 def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Opens a temporary neighbour of `path`; on success flushes it to disk and renames it into place.
 
@@ -24,7 +37,7 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
-    try:
+    with full_disk_is_clear(path), _or_none(temporary):
         text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
         with os.fdopen(fd, mode, **text) as file:  # type: ignore[call-overload]
             yield file
@@ -34,13 +47,16 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
-    except BaseException as error:
+
+
+@contextmanager
+def _or_none(path: Path) -> Iterator[None]:
+    """Removes the file where the work in it fails."""
+    try:
+        yield
+    except BaseException:
         with suppress(FileNotFoundError):
-            temporary.unlink()
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            raise RunError(
-                "no space left on the device", path, "free some and run the command again"
-            ) from error
+            path.unlink()
         raise
 
 

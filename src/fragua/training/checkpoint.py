@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from fragua.errors import FraguaError, RunError
-from fragua.files import digest_file, read_json, write_json
+from fragua.files import digest_file, full_disk_is_clear, read_json, write_json
 from fragua.progress import console
 
 KEPT = 2
@@ -28,20 +27,17 @@ def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensor], state: 
     final, temporary = folder / f"{PREFIX}{step:08d}", folder / f".{PREFIX}{step:08d}"
     shutil.rmtree(temporary, ignore_errors=True)
     try:
-        temporary.mkdir(parents=True)
-        file = temporary / "tensors.safetensors"
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, file)
-        _sync(file)
-        write_json(temporary / "state.json", state | {"step": step, "tensors_digest": digest_file(file)})
-        shutil.rmtree(final, ignore_errors=True)
-        temporary.replace(final)
-        _sync(folder)
-    except OSError as error:
+        with full_disk_is_clear(final):
+            temporary.mkdir(parents=True)
+            file = temporary / "tensors.safetensors"
+            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, file)
+            _sync(file)
+            write_json(temporary / "state.json", state | {"step": step, "tensors_digest": digest_file(file)})
+            shutil.rmtree(final, ignore_errors=True)
+            temporary.replace(final)
+            _sync(folder)
+    finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        if error.errno == errno.ENOSPC or "No space left" in str(error):
-            mend = "free some and run the command again: it goes on from the checkpoint before"
-            raise RunError("no space left on the device", final, mend) from error
-        raise
     for old in sorted(folder.glob(f"{PREFIX}*"))[:-KEPT]:
         shutil.rmtree(old)
     return final

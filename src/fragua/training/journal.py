@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fragua.files import read_jsonl, write_jsonl
+from fragua.files import full_disk_is_clear, read_jsonl, write_jsonl
 
 METRICS, SAMPLES = "metrics.jsonl", "samples.jsonl"
 
@@ -18,8 +18,8 @@ class Journal:
         from torch.utils.tensorboard import SummaryWriter
 
         self.out = out
-        for name in (METRICS, SAMPLES):
-            _cut(out / name, step)
+        self.last_step = _cut(out / METRICS, step)
+        _cut(out / SAMPLES, step)
         self.board = SummaryWriter(str(out / "tensorboard"), purge_step=step + 1 if step else None)
 
     def metrics(self, row: dict[str, Any]) -> None:
@@ -36,15 +36,19 @@ class Journal:
         self.board.close()
 
     def _append(self, name: str, row: dict[str, Any]) -> None:
-        with (self.out / name).open("a", encoding="utf-8") as file:
+        with full_disk_is_clear(self.out / name), (self.out / name).open("a", encoding="utf-8") as file:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-def _cut(path: Path, step: int) -> None:
-    """Drops what a killed run wrote after its last checkpoint, a half-written last line included."""
+def _cut(path: Path, step: int) -> int:
+    """Drops what a killed run wrote after its last checkpoint, a half-written last line included.
+
+    Returns the last step kept, 0 where there is none."""
     if not path.exists():
-        return
+        return 0
     whole = path.read_bytes()
     if whole and not whole.endswith(b"\n"):
         path.write_bytes(whole[: whole.rfind(b"\n") + 1])
-    write_jsonl(path, [row for _, row in read_jsonl(path) if row["step"] <= step])
+    rows = [row for _, row in read_jsonl(path) if row["step"] <= step]
+    write_jsonl(path, rows)
+    return rows[-1]["step"] if rows else 0

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -51,8 +50,7 @@ class NextToken:
     ):
         self.loader = Loader(train, context, seed, split_long=split_long)
         self.held_out, self.context, self.split_long = validation, context, split_long
-        lengths = [len(tokenizer.token_bytes(i)) for i in range(tokenizer.vocab_size)]
-        self.bytes_V = np.array(lengths, dtype=np.int64)
+        self.bytes_V = tokenizer.byte_lengths_V
 
     def batch(self, rows: int) -> Batch:
         return self.loader.rows(rows)

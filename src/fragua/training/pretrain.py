@@ -35,6 +35,8 @@ class PretrainSettings(Settings):
     context: int = Field(default=256, ge=8)
     steps: int = Field(default=400, gt=0)
     batch_tokens: int = Field(default=8192, gt=0)
+    micro_rows: int | None = Field(default=None, gt=0)
+    """Rows that go through at once; None: as many as memory and cache take well."""
     learning_rate: float | None = Field(default=None, gt=0)
     optimizer: Literal["muon", "adamw"] = "muon"
     seed: int = 0
@@ -52,6 +54,7 @@ class PretrainSettings(Settings):
             dict(
                 steps=self.steps,
                 batch_tokens=self.batch_tokens,
+                micro_rows=self.micro_rows,
                 learning_rate=self.learning_rate or round(peak * (256 / width) ** 0.5, 6),
                 optimizer=self.optimizer,
                 warmup_steps=max(5, min(40, self.steps // 20)),

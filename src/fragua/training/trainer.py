@@ -38,6 +38,7 @@ class Training(Settings):
     batch_tokens: int = Field(default=8192, gt=0)
     """Tokens a step, over all micro-batches."""
     micro_rows: int | None = Field(default=None, gt=0)
+    """At most so many rows at once."""
     learning_rate: float = Field(default=0.005, gt=0)
     optimizer: Literal["muon", "adamw"] = "muon"
     weight_decay: float = Field(default=0.1, ge=0)
@@ -95,9 +96,11 @@ class Trainer:
         try:
             with self._signals(), progress_bar(self.label, total, "tokens", self.tokens) as advance:
                 saved_at = time.monotonic()
+                if journal.last_step < self.step:
+                    self._tell(journal)  # killed between the checkpoint and its row
                 while self.step < settings.steps:
-                    row = self._train_step(advance)
-                    row["peak_share"] = row["tokens_per_s"] * flops / self.peak
+                    self._train_step(advance)
+                    self._row["peak_share"] = self._row["tokens_per_s"] * flops / self.peak
                     done = self.step == settings.steps
                     if done or self._stop or time.monotonic() - saved_at >= settings.checkpoint_every_s:
                         self._save()
@@ -106,16 +109,7 @@ class Trainer:
                         name = signal.Signals(self._stop).name
                         mend = "run the same command again to go on"
                         raise RunError(f"stopped by {name} after step {self.step}", self.out, mend)
-                    if done or self.step % settings.evaluate_every == 0:
-                        row |= self._evaluate()
-                    self._row = row
-                    journal.metrics(row)
-                    if self.on_step:
-                        self.on_step(row)
-                    if self.sample and (
-                        done or self.step % settings.sample_every == 0 or self.step == self.first
-                    ):
-                        self._write_samples(journal)
+                    self._tell(journal)
         finally:
             journal.close()
         return self._row | {
@@ -203,7 +197,7 @@ class Trainer:
         with torch.autocast(self.device.type, DTYPES[self.precision], enabled=self.precision != "float32"):
             return self.objective.loss(self.model, batch)
 
-    def _train_step(self, advance: Advance) -> dict[str, Any]:
+    def _train_step(self, advance: Advance) -> None:
         settings, started = self.settings, time.perf_counter()
         batches = [self.objective.batch(self.micro_rows) for _ in range(self._rows() // self.micro_rows)]
         count = sum(self.objective.tokens(batch) for batch in batches)
@@ -233,7 +227,7 @@ class Trainer:
             self.seconds + elapsed,
         )
         advance(self.step_tokens, loss=loss)
-        return {
+        self._row = {
             "step": self.step,
             "steps": settings.steps,
             "tokens": self.tokens,
@@ -260,9 +254,17 @@ class Trainer:
             "validation_bits_per_byte": loss / max(size, 1) / math.log(2),
         }
 
-    def _write_samples(self, journal: Journal) -> None:
-        assert self.sample is not None
-        for row in self.sample():
+    def _tell(self, journal: Journal) -> None:
+        """After the step and its checkpoint: evaluation and samples where they are due, and the row."""
+        settings, done = self.settings, self.step == self.settings.steps
+        if done or self.step % settings.evaluate_every == 0:
+            self._row |= self._evaluate()
+        journal.metrics(self._row)
+        if self.on_step:
+            self.on_step(self._row)
+        if not (done or self.step % settings.sample_every == 0 or self.step == self.first):
+            return
+        for row in self.sample() if self.sample else []:
             row = {"step": self.step, "seconds": round(self.seconds, 1), **row}
             journal.sample(row)
             if self.on_sample:
