@@ -26,7 +26,7 @@ def data_dir() -> Path:
 @pytest.fixture(scope="session")
 def tiny_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model directory with random weights, context 96, that Fragua and transformers read alike."""
-    from tiny_model import write_tiny
+    from tests.tiny_model import write_tiny
 
     return write_tiny(tmp_path_factory.mktemp("tiny"))
 

@@ -93,7 +93,7 @@ class LanguageModel:
     ) -> Iterator[Event]:
         """As `chat`, event by event. `reader`: keep one a conversation; each turn reads only what is new."""
         parsed, reader = Options.parse(options, "chat"), reader or Reader(self.model)
-        self.check_fits(messages, tools, parsed.overflow)
+        check_room(len(self.chat_ids(messages, tools)), self.context, parsed.overflow)
 
         def speak(so_far: list[dict[str, Any]]) -> Iterator[Piece]:
             ids = self.chat_ids(so_far, tools)
@@ -115,15 +115,13 @@ class LanguageModel:
         A conversation that outgrows the context while tools answer ends there."""
         parsed = Options.parse(options, "reply")
         reader = self._reply_reader(tools, parsed)
-        for messages in conversations:
-            self.check_fits(messages, tools, parsed.overflow)
         steps: list[list[dict[str, Any]]] = [[] for _ in conversations]
         waiting = list(range(len(conversations)))
         for round_number in range(1, max_rounds + 1):
             prompts = {
                 index: self.chat_ids([*conversations[index], *steps[index]], tools) for index in waiting
             }
-            if parsed.overflow == "error":
+            if parsed.overflow == "error" and round_number > 1:
                 prompts = {index: ids for index, ids in prompts.items() if len(ids) < self.context}
             waiting = []
             completions = self._complete(list(prompts.values()), parsed, self._chat_ending)
@@ -163,15 +161,11 @@ class LanguageModel:
                     shutil.copyfile(self.directory / name, directory / name)
 
     def chat_ids(self, messages: Messages, tools: Sequence[Tool] | None = None) -> list[int]:
-        """The tokens after which the assistant speaks."""
-        described = [schema(tool) for tool in tools] if tools else None
-        return self.tokenizer.encode_chat(list(messages), tools=described, add_generation_prompt=True).ids
-
-    def check_fits(self, messages: Messages, tools: Sequence[Tool] | None, overflow: str) -> None:
-        """Raises InputError where a conversation is empty or leaves no room for an answer."""
+        """The tokens after which the assistant speaks. Raises InputError for an empty conversation."""
         if not messages:
             raise InputError("the conversation is empty", "messages")
-        check_room(len(self.chat_ids(messages, tools)), self.context, overflow)
+        described = [schema(tool) for tool in tools] if tools else None
+        return self.tokenizer.encode_chat(list(messages), tools=described, add_generation_prompt=True).ids
 
     def _prompt(self, text: str) -> list[int]:
         ids = self.tokenizer.encode(text)

@@ -73,11 +73,13 @@ def _score_batch(
     for row, (index, window) in enumerate(batch):
         ids_BT[row, : window.end - window.start] = torch.tensor(sequences[index][window.start : window.end])
     ids_BT = ids_BT.to(device)
-    logits_BTV = model(ids_BT[:, :-1]).logits
+    x_BTD = model.hidden(ids_BT[:, :-1])
     values = []
     for row, (_, window) in enumerate(batch):
-        targets_T = ids_BT[row, window.scored - window.start : window.end - window.start]
-        logits_TV = logits_BTV[row, window.scored - window.start - 1 : window.end - window.start - 1].float()
-        logprobs_T = logits_TV.log_softmax(-1).gather(1, targets_T.unsqueeze(1)).squeeze(1)
-        values.append(logprobs_T.tolist())
+        first, last = window.scored - window.start, window.end - window.start
+        logits_TV = model.head(
+            x_BTD[row, first - 1 : last - 1]
+        ).float()  # one row's at a time: they are large
+        targets_T = ids_BT[row, first:last]
+        values.append(logits_TV.log_softmax(-1).gather(1, targets_T.unsqueeze(1)).squeeze(1).tolist())
     return values
