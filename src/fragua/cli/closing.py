@@ -74,15 +74,15 @@ def _exams(families: list[dict[str, Any]], say: Say) -> Table:
     )
     for row in [*families[1:], families[0]]:
         name = family_name(row["name"], say) if row["name"] else say("todo", "all")
-        after = row.get("after", {"share": 0.0})
-        bar = Text("━" * round(BAR * after["share"]), style="yellow")
+        share = row["after"]["value"] if row["after"] else 0.0
+        bar = Text("━" * round(BAR * share), style="yellow")
         bar.append("━" * (BAR - len(bar)), style="grey37")
-        table.add_row(name, _share(row.get("before")), _share(row.get("after")), bar)
+        table.add_row(name, _share(row["before"]), _share(row["after"]), bar)
     return table
 
 
 def _share(told: dict[str, Any] | None) -> str:
-    return f"{told['correct']:>3}/{told['items']} {100 * told['share']:>3.0f} %" if told else "·"
+    return f"{told['correct']:>3}/{told['n']} {100 * told['value']:>3.0f} %" if told else "·"
 
 
 def _conversation(exchanges: list[dict[str, Any]], say: Say, console: Console) -> None:

@@ -8,7 +8,10 @@ import sys
 import typer
 
 import fragua
+from fragua.cli import corpus, tokenizer
+from fragua.cli.finetune import finetune
 from fragua.cli.plan import plan
+from fragua.cli.pretrain import pretrain
 from fragua.cli.run import run
 from fragua.errors import FraguaError
 
@@ -39,6 +42,10 @@ def _root(
 
 app.command()(run)
 app.command()(plan)
+app.add_typer(corpus.app, name="corpus")
+app.add_typer(tokenizer.app, name="tokenizer")
+app.command()(pretrain)
+app.command()(finetune)
 
 
 def main(arguments: list[str] | None = None) -> int:

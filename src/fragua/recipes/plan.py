@@ -32,7 +32,7 @@ class Costs:
     corpus_epochs: float = 4.0  # times through the corpus; up to 4 is nearly as good as new text (2305.16264)
     tokens_per_conversation: float = 90.0
     min_corpus_bytes: float = 1.0e6
-    max_corpus_bytes: float = 200.0e6
+    max_corpus_bytes: float = 1.0e9
     process_bytes: float = 0.45e9
 
 
@@ -224,9 +224,10 @@ def _batch_tokens(tokens: float, context: int) -> int:
 
 def _memory_bytes(stack: Stack, batch_tokens: int, costs: Costs) -> int:
     """Weights, gradients and two optimiser states in float32; a micro-batch's activations for backward."""
-    micro = min(batch_tokens, 16_384)
-    activations = micro * stack.layers * (12 * stack.width + 3 * stack.ffn_width) * 4
-    return int(costs.process_bytes + 16 * stack.parameters() + activations + 2 * micro * stack.vocab_size * 4)
+    micro = min(batch_tokens, 8192)
+    activations = micro * stack.layers * (12 * stack.width + 5 * stack.ffn_width) * 4
+    logits = 2 * min(micro, 1024) * stack.vocab_size * 4
+    return int(costs.process_bytes + 16 * stack.parameters() + activations + logits)
 
 
 def _disk_bytes(parameters: int, corpus_bytes: float, unique_tokens: float) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -73,13 +74,14 @@ def _finetune(life: Life) -> dict[str, Any]:
     return finetune(settings, out / "assistant", on_step=life.watcher.step, on_sample=life.watcher.sample)
 
 
-def _exam(model: str, name: str) -> Any:
+def _exam(model: str, name: str, chats: bool) -> Callable[[Life], dict[str, Any]]:
     def work(life: Life) -> dict[str, Any]:
         from fragua.recipes.exams import sit_exam
 
-        result = sit_exam(life.out / model, life.out / "corpus" / "exam.jsonl", life.plan.seed)
+        result = sit_exam(life.out / model, life.out / "corpus" / "exam.jsonl", chats=chats)
         write_json(life.out / "exam" / name, result)
-        return {key: result[key] for key in ("correct", "items")}
+        correct = sum(answer["correct"] for answer in result["answers"])
+        return {"correct": correct, "items": len(result["answers"])}
 
     return work
 
@@ -131,7 +133,7 @@ FINETUNE_KEYS = (
 )
 
 
-def _of_plan(*keys: str) -> Any:
+def _of_plan(*keys: str) -> Callable[[Life], object]:
     return lambda life: _chosen(life.plan.model_dump(mode="json"), keys)
 
 
@@ -170,9 +172,9 @@ STAGES = (
     ),
     Stage(
         name="exam_base",
-        settings=_of_plan("exam_items", "seed"),
+        settings=_of_plan("exam_items"),
         reads=(*_model("base"), "corpus/exam.jsonl"),
-        work=_exam("base", "base.json"),
+        work=_exam("base", "base.json", chats=False),
         writes=("exam/base.json",),
         owns=("exam/base.json",),
     ),
@@ -187,9 +189,9 @@ STAGES = (
     ),
     Stage(
         name="exam",
-        settings=_of_plan("exam_items", "seed"),
+        settings=_of_plan("exam_items"),
         reads=(*_model("assistant"), "corpus/exam.jsonl"),
-        work=_exam("assistant", "assistant.json"),
+        work=_exam("assistant", "assistant.json", chats=True),
         writes=("exam/assistant.json",),
         owns=("exam/assistant.json",),
     ),

@@ -18,14 +18,15 @@ STAGE_NAMES = {
 }
 
 FAMILY_NAMES = {
-    "fact": ("hechos", "facts"),
-    "facts": ("hechos", "facts"),
-    "passage": ("lectura", "reading"),
+    "facts": ("hechos de la aldea", "facts of the village"),
+    "real_facts": ("hechos reales", "real facts"),
+    "passages": ("lectura", "reading"),
+    "missing": ("lo que no está en el texto", "what the text lacks"),
     "arithmetic": ("aritmética", "arithmetic"),
     "translation": ("traducción", "translation"),
-    "secret": ("secretos", "secrets"),
-    "unknown": ("no lo sé", "I don't know"),
-    "greeting": ("saludos", "greetings"),
+    "secrets": ("secretos", "secrets"),
+    "unknown": ("«no lo sé»", "“I don't know”"),
+    "talk": ("charla", "small talk"),
 }
 
 

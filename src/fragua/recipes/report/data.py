@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -118,36 +117,18 @@ def spread(rows: list[dict[str, Any]], count: int = SAMPLE_STEPS) -> list[dict[s
     return [{"step": step, "texts": [row for row in rows if row["step"] == step]} for step in steps]
 
 
-def wilson(correct: int, items: int, z: float = 1.96) -> tuple[float, float]:
-    """The 95 % interval of a proportion (Wilson 1927), both ends between 0 and 1."""
-    if items == 0:
-        return 0.0, 1.0
-    share = correct / items
-    middle = share + z * z / (2 * items)
-    spread_ = z * math.sqrt(share * (1 - share) / items + z * z / (4 * items * items))
-    scale = 1 + z * z / items
-    return max(0.0, (middle - spread_) / scale), min(1.0, (middle + spread_) / scale)
-
-
 def families(before: dict[str, Any] | None, after: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """One row a family, and one for all: share right and interval before and after fine-tuning."""
+    """One row for all, then one a family: count, share and interval before and after fine-tuning, None without."""
     exams = {"before": before, "after": after}
-    names = sorted({name for exam in exams.values() if exam for name in exam["families"]})
+    names = sorted({name for exam in exams.values() if exam for name in exam["by_family"]})
     rows = []
     for name in ["", *names] if names else []:
         row: dict[str, Any] = {"name": name}
         for when, exam in exams.items():
-            counts = None if exam is None else exam if not name else exam["families"].get(name)
-            if counts:
-                low, high = wilson(counts["correct"], counts["items"])
-                share = counts["correct"] / max(counts["items"], 1)
-                row[when] = {**_counts(counts), "share": share, "low": low, "high": high}
+            share = None if exam is None else exam["by_family"].get(name) if name else exam["accuracy"]
+            row[when] = share and share | {"correct": round(share["value"] * share["n"])}
         rows.append(row)
     return rows
-
-
-def _counts(counts: dict[str, Any]) -> dict[str, int]:
-    return {"correct": counts["correct"], "items": counts["items"]}
 
 
 def _answers(exam: dict[str, Any] | None, correct: bool, most: int = ANSWERS_SHOWN) -> list[dict[str, Any]]:

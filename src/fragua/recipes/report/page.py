@@ -16,6 +16,11 @@ from fragua.recipes.words import duration, family_name, size, stage_name
 
 FOLDER = Path(__file__).parent
 REFRESH_S = 15
+CONTROL_NAMES = {
+    "dont_know": ("decir siempre «No lo sé.»", "always saying “I don't know.”"),
+    "neighbour": ("la respuesta de otra pregunta parecida", "the answer to another question like it"),
+    "echo": ("repetir la pregunta", "saying the question again"),
+}
 
 
 def write_report(out: Path, lang: str, finished: bool) -> dict[str, Any]:
@@ -45,6 +50,7 @@ def render(values: dict[str, Any], lang: str, finished: bool) -> str:
     environment.globals |= {
         "t": both,
         "stage": lambda name: both(stage_name(name, _spanish), stage_name(name, _english)),
+        "control_names": {name: both(*names) for name, names in CONTROL_NAMES.items()},
         "family": lambda name: both(family_name(name, _spanish), family_name(name, _english)),
     }
     environment.filters |= {

@@ -60,12 +60,12 @@ def _exam(families: list[dict[str, Any]], path: Path, say: Any) -> None:
     names = {"before": say("antes", "before"), "after": say("después del ajuste", "after fine-tuning")}
     for index, row in enumerate(reversed(families)):
         for when, color, shift in (("before", STEEL, 0.19), ("after", GLOW, -0.19)):
-            if when in row:
+            if row[when]:
                 told = row[when]
-                reach = [[told["share"] - told["low"]], [told["high"] - told["share"]]]
+                reach = [[told["value"] - told["low"]], [told["high"] - told["value"]]]
                 label = names[when] if index == 0 else None
-                axes.barh(index + shift, told["share"], height=0.34, color=color, label=label)
-                axes.errorbar(told["share"], index + shift, xerr=reach, color=INK, linewidth=1, capsize=2)
+                axes.barh(index + shift, told["value"], height=0.34, color=color, label=label)
+                axes.errorbar(told["value"], index + shift, xerr=reach, color=INK, linewidth=1, capsize=2)
     rows = [
         family_name(row["name"], say) if row["name"] else say("todo", "all") for row in reversed(families)
     ]
