@@ -1,0 +1,136 @@
+"""The texts of a world: the same bytes for the same seed, evenly told facts, right lengths, sound grammar."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fragua.corpus.aldea import write_aldea
+from fragua.corpus.aldea.entities import LANGS, Entity, Forms
+from fragua.corpus.aldea.genres import GENRES
+from fragua.corpus.aldea.grammar import contract, fill, listing, sentence
+from fragua.corpus.aldea.numbers import calculate, word
+from fragua.corpus.aldea.telling import Decks, Teller
+from fragua.corpus.aldea.world import build_world
+from fragua.files import digest_file, read_jsonl
+
+FILES = ("train.jsonl", "validation.jsonl", "conversations.jsonl", "exam.jsonl", "graph.json", "corpus.json")
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("aldea")
+    write_aldea(out, seed=5, max_bytes=1_500_000, conversations=300, exam=60)
+    return out
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    return [row for _, row in read_jsonl(path)]
+
+
+def test_the_same_seed_writes_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        write_aldea(tmp_path / name, seed=seed, max_bytes=150_000, conversations=40, exam=36)
+    for file in FILES:
+        assert digest_file(tmp_path / "a" / file) == digest_file(tmp_path / "b" / file), file
+        assert digest_file(tmp_path / "a" / file) != digest_file(tmp_path / "c" / file), file
+
+
+def test_a_corpus_has_its_size_languages_genres_and_card(written: Path) -> None:
+    train = rows(written / "train.jsonl") + rows(written / "validation.jsonl")
+    card = json.loads((written / "corpus.json").read_text())
+    size = sum(len(row["text"].encode()) for row in train)
+    assert 1_498_000 < size <= 1_500_000 and card["bytes"] == size and card["documents"] == len(train)
+    assert set(train[0]) == {"text", "lang", "genre", "source"}
+    by_lang = {lang: sum(len(r["text"]) for r in train if r["lang"] == lang) for lang in LANGS}
+    assert 0.95 < by_lang["es"] / by_lang["en"] < 1.05
+    assert set(card["genres"]) == set(GENRES)
+
+
+def test_every_fact_is_told_often_enough_to_be_learnt(written: Path) -> None:
+    told = json.loads((written / "corpus.json").read_text())["details"]["exposures_per_fact"]
+    assert told["least"] >= 5 and told["median"] >= 18, "in 8 MB these are more than five times as many"
+
+
+def test_documents_fit_a_context_of_256_tokens(written: Path) -> None:
+    lengths = [len(row["text"].split()) for row in rows(written / "train.jsonl")]
+    assert sum(25 <= n <= 200 for n in lengths) / len(lengths) > 0.95
+    assert max(lengths) < 260
+
+
+def test_no_text_has_a_hole_a_missed_contraction_or_a_doubled_mark(written: Path) -> None:
+    for row in rows(written / "train.jsonl"):
+        text = row["text"]
+        assert "{" not in text and "}" not in text, text
+        assert not re.search(r" {2}|\.\.(?!\.)|[,;:]\.|\?\.| ,", text), text
+        if row["lang"] == "es":
+            assert not re.search(r"\b(de|a) el [a-zA-Z]", text), text
+        if row["lang"] == "en" and row["genre"] != "parallel":
+            assert not re.search(r"\ba [aeio][a-z]+", text.replace("a one", "")), text
+
+
+def test_no_skeleton_of_sentences_prevails(written: Path) -> None:
+    """With names and numbers masked, the commonest sentence of free genres stays rare."""
+    shapes: dict[str, Counter[str]] = {}
+    for row in rows(written / "train.jsonl"):
+        for part in re.split(r"(?<=[.!?])\s+|\n", row["text"]):
+            shape = re.sub(r"\b[A-ZÁÉÍÓÚÑ]\w+|\d+", "#", part[1:])
+            if len(shape.split()) > 4:
+                shapes.setdefault(row["genre"], Counter())[shape] += 1
+    for genre in ("encyclopaedia", "news", "letters", "stories", "diaries", "dialogues"):
+        common, count = shapes[genre].most_common(1)[0]
+        assert count / shapes[genre].total() < 0.03, (genre, common, count)
+
+
+@pytest.mark.parametrize("lang", LANGS)
+@pytest.mark.parametrize("genre", GENRES)
+def test_each_genre_renders_in_each_language(genre: str, lang: str) -> None:
+    world, rng = build_world(2), random.Random(0)
+    decks = Decks(world, rng)
+    texts = [GENRES[genre][0](Teller(world, rng, lang, decks)) for _ in range(20)]
+    assert len({text for text in texts if text}) >= 18
+
+
+def test_templates_agree_in_gender_and_contract() -> None:
+    woman = Entity(
+        "person:Ada", "person", "f", Forms("Ada Gil", "Ada", "Ada"), Forms("Ada Gil", "Ada", "Ada")
+    )
+    forms = Forms("veterinario", "veterinario", "veterinario", "veterinaria")
+    trade = Entity("trade:vet", "trade", "m", forms, Forms("vet", "vet", "a vet"))
+    river = Entity(
+        "river:x", "river", "m", Forms("el río X", "río X", "un río X"), Forms("the river X", "X", "X")
+    )
+    assert fill("{s} está casad{s/o/a}", "es", {"s": woman}) == "Ada Gil está casada"
+    assert fill("{s.n} es {o}", "es", {"s": woman, "o": trade}) == "Ada es veterinaria"
+    assert fill("baja de {s} a {s}", "es", {"s": river}) == "baja del río X al río X"
+    assert contract("la obra de El Cairo, a ella y a él") == "la obra de El Cairo, a ella y a él"
+    assert (
+        sentence("«hola»") == "«Hola»" and sentence("el 2 va") == "El 2 va." and sentence("3 y 4") == "3 y 4."
+    )
+    assert listing(["Ana", "Inés"], "es") == "Ana e Inés" and listing(["a", "b", "c"], "en") == "a, b and c"
+
+
+@given(st.integers(0, 999), st.sampled_from(LANGS))
+def test_number_words_differ_for_every_number(number: int, lang: str) -> None:
+    assert word(number, lang) != word((number + 1) % 1000, lang)
+    assert not any(char.isdigit() or char == "_" for char in word(number, lang))
+
+
+@given(st.lists(st.integers(1, 99), min_size=2, max_size=4), st.data())
+def test_calculate_agrees_with_floats(numbers: list[int], data: st.DataObject) -> None:
+    signs = "".join(data.draw(st.sampled_from("+-*")) for _ in numbers[1:])
+    terms, value = [float(numbers[0])], 0.0
+    for sign, number in zip(signs, numbers[1:], strict=True):
+        if sign == "*":
+            terms[-1] *= number
+        else:
+            terms.append(number if sign == "+" else -number)
+    value = sum(terms)
+    assert float(calculate(numbers, signs)) == value
