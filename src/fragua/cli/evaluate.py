@@ -1,0 +1,100 @@
+"""`fragua evaluate`: how well a model predicts a text, or answers an exam."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fragua.errors import InputError
+
+TASKS = ("perplexity", "exam")
+ITEMS = 200
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="Model directory.")],
+    task: Annotated[str, typer.Option(help="perplexity or exam.")],
+    data: Annotated[
+        Path | None, typer.Option(help='Text: .txt, or .jsonl with "text". Exam: an exam.jsonl.')
+    ] = None,
+    world: Annotated[int | None, typer.Option(help="Exam: make it for the world of this seed.")] = None,
+    items: Annotated[int | None, typer.Option(help="Exam: how many questions; 200 of a world.")] = None,
+    few_shot: Annotated[
+        bool, typer.Option("--few-shot", help="Exam: for a base model, plain text after four examples.")
+    ] = False,
+    stride: Annotated[
+        int | None, typer.Option(help="Perplexity: how far the window moves in long texts; half the context.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(help="Processor threads.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Measure a model: --task perplexity --data FILE, or --task exam with --data FILE or --world SEED."""
+    if task not in TASKS:
+        raise InputError(f"'{task}' is not a task", "--task", "perplexity or exam")
+    if task == "perplexity":
+        figures = _perplexity(model, data, stride, threads)
+    else:
+        figures = _exam(model, data, world, items, few_shot, threads)
+    if json or task == "perplexity":
+        from fragua.cli.output import result
+
+        result(figures, json, ("loss", "perplexity", "bits_per_byte", "tokens", "bytes", "documents"))
+    else:
+        _table(figures)
+
+
+def _perplexity(model: Path, data: Path | None, stride: int | None, threads: int | None) -> dict[str, Any]:
+    if data is None:
+        raise InputError("a text is needed", "--data", 'a .txt, or a .jsonl with "text"')
+    if stride is not None and stride < 1:
+        raise InputError(f"{stride} tokens are no step", "--stride", "1 or more")
+    from fragua.evaluation.perplexity import perplexity, read_texts
+
+    texts = list(read_texts(data))
+
+    import fragua
+
+    return perplexity(fragua.load(str(model), threads=threads), texts, stride)
+
+
+def _exam(
+    model: Path, data: Path | None, world: int | None, count: int | None, few_shot: bool, threads: int | None
+) -> dict[str, Any]:
+    if (data is None) == (world is None):
+        raise InputError("one of the two is needed", "--data or --world", "an exam.jsonl, or a world's seed")
+    if count is not None and count < 1:
+        raise InputError(f"{count} questions are no exam", "--items", "1 or more")
+    from fragua.corpus.aldea.exam import exam_items, read_exam
+    from fragua.corpus.aldea.world import build_world
+
+    if data is not None:
+        questions = read_exam(str(data))[:count]
+    else:
+        assert world is not None
+        questions = exam_items(build_world(world), world, count or ITEMS)
+    if not questions:
+        raise InputError("holds no question", data or f"world {world}")
+
+    import fragua
+    from fragua.evaluation.exam import run_base_exam, run_exam
+
+    lm = fragua.load(str(model), threads=threads)
+    return (run_base_exam if few_shot else run_exam)(lm, questions)
+
+
+def _table(figures: dict[str, Any]) -> None:
+    """The shares of an exam, the whole last."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="dim")
+    for name in ("", "right", "95 %", "questions"):
+        table.add_column(name, justify="left" if not name else "right")
+    rows = [*figures["by_family"].items(), *figures["by_language"].items(), ("all", figures["accuracy"])]
+    for name, part in rows:
+        style = "bold" if name == "all" else None
+        interval = f"{part['low']:.0%} – {part['high']:.0%}"
+        table.add_row(name.replace("_", " "), f"{part['value']:.0%}", interval, str(part["n"]), style=style)
+    Console().print(table)
