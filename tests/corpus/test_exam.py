@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter, defaultdict
 from typing import Any
@@ -83,7 +84,7 @@ def test_operands_of_the_exam_never_meet_in_the_conversations(
 ) -> None:
     def pairs(expression: str) -> list[str]:
         numbers = [int(n) for n in re.findall(r"\d+", expression)]
-        return [pair_key(a, b) for a, b in zip(numbers, numbers[1:], strict=False)]
+        return [pair_key(a, b) for a, b in itertools.pairwise(numbers)]
 
     calls = [c["function"]["arguments"] for r in rows for m in r["messages"] for c in m.get("tool_calls", [])]
     trained = {pair for call in calls for pair in pairs(call["expression"])}

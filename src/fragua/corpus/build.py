@@ -26,7 +26,7 @@ def build_corpus(
     """Writes `train.jsonl`, `validation.jsonl` and `corpus.json` into `out`; memory grows by 16 bytes a document.
 
     Which split a document falls into depends on its text and the seed alone (but one document at least is kept for
-    validation where there are two), so sources may be added later. `on_document` is told the bytes of each document as it is read.
+    validation where there are two), so sources may be added later. `on_document` is told each document's bytes.
     Raises InputError for unreadable sources, or when nothing is left."""
     with CorpusWriter(out, validation_share, seed) as writer:
         for document in read_documents(sources, column):

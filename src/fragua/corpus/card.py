@@ -19,7 +19,7 @@ SPLITS = ("train", "validation")
 
 
 class CorpusCard(BaseModel):
-    """What a corpus holds. `bytes` counts the texts in UTF-8; `digest` names the rows, whatever their order, and the split."""
+    """What a corpus holds. `bytes` counts the texts in UTF-8; `digest` names rows, in any order, and the split."""
 
     documents: int
     bytes: int

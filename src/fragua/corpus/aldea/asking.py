@@ -38,6 +38,7 @@ OPENERS = {
 }
 
 
+_MARKS = str.maketrans("", "", "¿?¡!«»\".,:;")
 _LOWERED = ("¿", "Wh", "How", "In ", "Do ", "Tell", "Dime ", "To wh", "On wh")
 """How questions begin whose first letter is small after a comma or colon."""
 
@@ -85,8 +86,12 @@ class Asker:
         return [person for person in self.world.strangers if self.mine(person.id)]
 
     def template(self, templates: Sequence[str], about: str, share: int = 4) -> str | None:
-        """One of the templates that this side may use about this thing, or None."""
-        mine = [text for text in templates if self.mine(f"{self.lang}|{text}|{about}", share)]
+        """One of the templates that this side may use about this thing, or None; marks make no difference."""
+
+        def key(text: str) -> str:
+            return f"{self.lang}|{text.lower().translate(_MARKS)}|{about}"
+
+        mine = [text for text in templates if self.mine(key(text), share)]
         return self.rng.choice(mine) if mine else None
 
     def opened(self, question: str) -> str:

@@ -92,7 +92,9 @@ def pets(rng: random.Random, count: int) -> tuple[list[Entity], list[Entity]]:
     made = [head + tail for head in names["pet_heads"] for tail in names["pet_tails"]]
     rng.shuffle(made)
     known = rng.sample(sorted(set(names["pets"]) | set(made[:60])), count)
-    return [same("animal", name) for name in known], [same("stray", name) for name in made[60:]]
+    return [same("animal", name) for name in known], [
+        same("stray", name) for name in made[60:] if name not in known
+    ]
 
 
 def dishes(rng: random.Random, count: int) -> list[Entity]:

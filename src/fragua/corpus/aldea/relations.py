@@ -37,3 +37,9 @@ def phrasings(lang: str) -> dict[str, Phrasings]:
 def frames(lang: str) -> dict[str, Any]:
     """The frames around statements: `wrap`, `also`, `two`, `three`, `pronoun`."""
     return table(f"phrases.{lang}.toml")
+
+
+@cache
+def genre_text(name: str) -> dict[str, tuple[list[str], list[str]]]:
+    """What a genre says besides facts: part -> (Spanish, English)."""
+    return {part: (texts["es"], texts["en"]) for part, texts in table(f"genre.{name}.toml").items()}

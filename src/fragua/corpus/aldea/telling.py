@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 
 from fragua.corpus.aldea.entities import Entity, Fact, World
 from fragua.corpus.aldea.grammar import fill, sentence
 from fragua.corpus.aldea.relations import frames, phrasings
+
+_NAMES_FIRST = ("{s}", "{s.", "{o}", "{o.")
+_CHOICE = re.compile(r"\[([^\[\]]*)\]")
 
 
 class Deck:
@@ -69,7 +73,11 @@ class Teller:
         self._phrasings, self._frames = phrasings(lang), frames(lang)
 
     def pick(self, es: Sequence[str], en: Sequence[str]) -> str:
-        return self.rng.choice(es if self.lang == "es" else en)
+        """One of the templates of this language, each `[this|that]` in it settled."""
+        template = self.rng.choice(es if self.lang == "es" else en)
+        return (
+            _CHOICE.sub(lambda m: self.rng.choice(m[1].split("|")), template) if "[" in template else template
+        )
 
     def fill(self, template: str, **holes: Entity | str) -> str:
         return fill(template, self.lang, holes)
@@ -95,7 +103,7 @@ class Teller:
         if at < len(said.sent):
             template = said.sent[at]
             text = self._filled(template, fact)
-            if not template.startswith("{"):
+            if not template.startswith(_NAMES_FIRST):
                 text = text[0].lower() + text[1:]
         else:
             at -= len(said.sent)
@@ -140,6 +148,7 @@ class Teller:
         kind = entity.gender if entity.kind == "person" else "n"
         pronoun = self._frames["pronoun"][kind]
         subject = self.mention(entity) if first or self.rng.random() < 0.45 else pronoun
+        said = [f"{text}," if "," in text and at < len(said) - 1 else text for at, text in enumerate(said)]
         if len(said) == 1:
             return sentence(f"{subject} {said[0]}")
         choices = self._frames["two" if len(said) == 2 else "three"]
@@ -154,6 +163,9 @@ class Teller:
             .replace("{p}", said[0])
             .replace("{q}", said[1])
             .replace("{r}", said[-1])
+            .replace(",,", ",")
+            .replace(",;", ";")
+            .replace(",:", ":")
         )
 
     def question(self, fact: Fact, number: int | None = None) -> str:

@@ -3,28 +3,10 @@
 from __future__ import annotations
 
 from fragua.corpus.aldea.entities import Fact
+from fragua.corpus.aldea.relations import genre_text
 from fragua.corpus.aldea.telling import Teller
 
-TITLES_ES = (
-    "Almanaque del mundo",
-    "Datos para curiosos",
-    "Lo que conviene saber",
-    "Apuntes de la escuela",
-    "Página de datos",
-    "El mundo en pocas líneas",
-    "Cuaderno de geografía y otras cosas",
-    "¿Sabías esto?",
-)
-TITLES_EN = (
-    "Almanac of the world",
-    "Facts for the curious",
-    "Worth knowing",
-    "Notes from school",
-    "A page of facts",
-    "The world in a few lines",
-    "Notebook of geography and other things",
-    "Did you know?",
-)
+TEXT = genre_text("almanac")
 
 
 def render(teller: Teller) -> str:
@@ -40,5 +22,5 @@ def render(teller: Teller) -> str:
         body = "\n".join(f"- {teller.statement(fact, 0.0)}" for fact in facts)
     else:
         body = "\n".join(teller.statement(fact, 0.3) for fact in facts)
-    title = teller.pick(TITLES_ES, TITLES_EN)
+    title = teller.pick(*TEXT["titles"])
     return f"{title}\n{body}" if rng.random() < 0.5 else body

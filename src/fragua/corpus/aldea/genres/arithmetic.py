@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from fragua.corpus.aldea.numbers import calculate, word
+from fragua.corpus.aldea.relations import genre_text
 from fragua.corpus.aldea.telling import Teller
+
+TEXT = genre_text("arithmetic")
 
 SIGNS = {
     "es": {"+": "más", "-": "menos", "*": "por", "/": "entre"},
     "en": {"+": "plus", "-": "minus", "*": "times", "/": "divided by"},
 }
-TITLES_ES = (
-    "Lección de cuentas",
-    "Cuaderno de cálculo",
-    "Sumas y restas",
-    "Deberes",
-    "Cuentas de la escuela",
-)
-TITLES_EN = ("A lesson in sums", "Counting notebook", "Adding and taking away", "Homework", "School sums")
 
 
 def render(teller: Teller) -> str:
@@ -48,4 +43,4 @@ def render(teller: Teller) -> str:
                 lines.append(
                     f'{name} writes "{a} {SIGNS[lang][sign]} {b}" like this: {a}{sign}{b}. The result is {result}.'
                 )
-    return teller.pick(TITLES_ES, TITLES_EN) + "\n" + "\n".join(lines)
+    return teller.pick(*TEXT["titles"]) + "\n" + "\n".join(lines)

@@ -2,67 +2,10 @@
 
 from __future__ import annotations
 
+from fragua.corpus.aldea.relations import genre_text
 from fragua.corpus.aldea.telling import Teller
 
-ASKS_ES = (
-    "¿Qué me cuentas de {s}?",
-    "¿Qué sabes tú de {s}?",
-    "Háblame de {s}.",
-    "¿Y qué hay de {s}?",
-    "¿Conoces a fondo lo de {s}?",
-    "Me han preguntado por {s}.",
-    "Cuéntame algo de {s}.",
-    "¿Y {s}?",
-)
-ASKS_EN = (
-    "What can you tell me about {s}?",
-    "What do you know of {s}?",
-    "Talk to me about {s}.",
-    "And what about {s}?",
-    "I was asked about {s}.",
-    "Tell me something about {s}.",
-    "And {s}?",
-)
-REPLIES_ES = (
-    "",
-    "",
-    "Claro. ",
-    "Pues mira: ",
-    "Eso lo sé. ",
-    "Fácil. ",
-    "Déjame pensar. ",
-    "Sí. ",
-    "Verás. ",
-)
-REPLIES_EN = (
-    "",
-    "",
-    "Of course. ",
-    "Well, look: ",
-    "I know that. ",
-    "Easy. ",
-    "Let me think. ",
-    "Yes. ",
-    "You see. ",
-)
-ENDS_ES = (
-    "Gracias, no lo sabía.",
-    "Qué interesante.",
-    "Ahora lo entiendo.",
-    "¡Cuánto sabes!",
-    "Me alegro de oírlo.",
-    "Hasta mañana, entonces.",
-    "Ya me parecía.",
-)
-ENDS_EN = (
-    "Thank you, I did not know.",
-    "How interesting.",
-    "Now I understand.",
-    "You know so much!",
-    "I am glad to hear it.",
-    "Until tomorrow, then.",
-    "I thought so.",
-)
+TEXT = genre_text("dialogues")
 
 
 def render(teller: Teller) -> str:
@@ -79,10 +22,10 @@ def render(teller: Teller) -> str:
         fact = teller.decks.real_fact() if rng.random() < 0.2 else teller.decks.fact()
         if rng.random() < 0.55:
             say(0, teller.question(fact))
-            say(1, teller.pick(REPLIES_ES, REPLIES_EN) + teller.answer(fact))
+            say(1, teller.pick(*TEXT["replies"]) + teller.answer(fact))
         else:
-            say(0, teller.fill(teller.pick(ASKS_ES, ASKS_EN), s=fact.subject))
-            say(1, teller.pick(REPLIES_ES, REPLIES_EN) + teller.statement(fact, 0.2))
+            say(0, teller.fill(teller.pick(*TEXT["asks"]), s=fact.subject))
+            say(1, teller.pick(*TEXT["replies"]) + teller.statement(fact, 0.2))
     if rng.random() < 0.7:
-        say(0, teller.pick(ENDS_ES, ENDS_EN))
+        say(0, teller.pick(*TEXT["ends"]))
     return "\n".join(lines)
