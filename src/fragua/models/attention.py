@@ -12,8 +12,9 @@ from fragua.models.norms import RMSNorm
 from fragua.models.positions import rotate
 from fragua.models.visibility import Visible, causal
 
-EXPLICIT_TRAINING_CONTEXT = 512
-"""Up to here an explicit softmax, compiled, trains faster on a CPU than the fused kernel (benchmarks/pretrain.py)."""
+EXPLICIT_CONTEXT = 512
+"""Up to here, in bfloat16 on a CPU, an explicit softmax trains faster compiled than the fused kernel does; in float32
+the fused one is 8 to 13 % faster (docs/decisions/0003-the-decoder.md)."""
 
 
 def attend(q_BHTE: Tensor, k_BKSE: Tensor, v_BKSE: Tensor, visible: Visible) -> Tensor:
@@ -75,6 +76,7 @@ class Attention(nn.Module):
         q_BHTE, k_BKSE = rotate(q_BHTE, *rope), rotate(k_BKTE, *rope)
         if cache is not None:
             k_BKSE, v_BKSE = cache.append(layer, k_BKSE, v_BKSE)
-        explicit = self.training and not x_BTD.is_cuda and time <= EXPLICIT_TRAINING_CONTEXT
+        half = v.dtype == torch.bfloat16 and not v.is_cuda
+        explicit = self.training and half and time <= EXPLICIT_CONTEXT
         y_BHTE = (attend_explicit if explicit else attend)(q_BHTE, k_BKSE, v_BKSE, visible)
         return self.out(y_BHTE.transpose(1, 2).reshape(batch, time, self.query_width))

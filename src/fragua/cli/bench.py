@@ -1,0 +1,62 @@
+"""`fragua bench NAME`: a program of `benchmarks/`: its ratios printed, its JSON written with the machine beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json as json_module
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any
+
+import typer
+
+import fragua
+from fragua.errors import InputError
+
+
+def bench(
+    name: Annotated[str, typer.Argument(help="A program of benchmarks/, for example: pretrain")],
+    out: Annotated[
+        Path | None, typer.Option(help="JSON file to write; default benchmarks/results/NAME.json.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Measure against a peer, side by side, in one run."""
+    from fragua.files import write_json
+    from fragua.training.machine import measure
+
+    folder = _folder()
+    program = _load(folder, name)
+    with contextlib.redirect_stdout(sys.stderr):
+        figures: dict[str, Any] = {"name": name, "machine": measure(), **program.main()}
+    write_json(out or folder / "results" / f"{name}.json", figures)
+    if json:
+        print(json_module.dumps(figures, ensure_ascii=False))
+        return
+    for ratio, value in figures.get("ratios", {}).items():
+        low, high = figures["ratio_spread"][ratio]
+        print(f"{ratio}: {value:.2f} ({low:.2f} to {high:.2f})")
+    print(f"written: {out or folder / 'results' / f'{name}.json'}")
+
+
+def _folder() -> Path:
+    """The benchmarks of the source checkout: of the folder one stands in, or of the one this package runs from."""
+    for root in (Path.cwd(), Path(fragua.__file__).resolve().parents[2]):
+        if (root / "benchmarks" / "pretrain.py").is_file():
+            return root / "benchmarks"
+    raise InputError("no benchmarks/ here", Path.cwd(), "run it inside a checkout of the source")
+
+
+def _load(folder: Path, name: str) -> ModuleType:
+    path = folder / f"{name}.py"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in folder.glob("*.py")))
+        raise InputError(f"no benchmark '{name}'", folder, f"known: {known}")
+    spec = importlib.util.spec_from_file_location(f"benchmarks.{name}", path)
+    assert spec is not None and spec.loader is not None, "a .py file always has a loader"
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
