@@ -112,7 +112,10 @@ def test_templates_agree_in_gender_and_contract() -> None:
     assert fill("baja de {s} a {s}", "es", {"s": river}) == "baja del río X al río X"
     assert contract("la obra de El Cairo, a ella y a él") == "la obra de El Cairo, a ella y a él"
     assert (
-        sentence("«hola»") == "«Hola»" and sentence("el 2 va") == "El 2 va." and sentence("3 y 4") == "3 y 4."
+        sentence("«hola»") == "«Hola»."
+        and sentence("«¡hola!»") == "«¡Hola!»"
+        and sentence("el 2 va") == "El 2 va."
+        and sentence("3 y 4") == "3 y 4."
     )
     assert listing(["Ana", "Inés"], "es") == "Ana e Inés" and listing(["a", "b", "c"], "en") == "a, b and c"
 

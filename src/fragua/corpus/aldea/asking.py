@@ -38,7 +38,7 @@ OPENERS = {
 }
 
 
-_MARKS = str.maketrans("", "", "¿?¡!«»\".,:;")
+_MARKS = str.maketrans("", "", '¿?¡!«»".,:;')
 _LOWERED = ("¿", "Wh", "How", "In ", "Do ", "Tell", "Dime ", "To wh", "On wh")
 """How questions begin whose first letter is small after a comma or colon."""
 

@@ -72,7 +72,8 @@ def sentence(text: str) -> str:
             break
         if char.isdigit():
             break
-    return text if text[-1] in '.!?…:»"' else text + "."
+    end = text[-2] if text[-1] in '»"' and len(text) > 1 else text[-1]
+    return text if end in ".!?…:" else text + "."
 
 
 def listing(items: list[str], lang: str) -> str:

@@ -24,4 +24,5 @@ def sentence_pair(fact: Fact, rng: random.Random, number: int | None = None) -> 
 
 def side(fact: Fact, number: int, lang: str) -> str:
     template = phrasings(lang)[fact.relation].pred[number]
-    return sentence(fill(f"{{s}} {template}", lang, {"s": fact.subject, "o": fact.object}))
+    subject = "{s.a}" if fact.subject.kind == "unit" else "{s}"
+    return sentence(fill(f"{subject} {template}", lang, {"s": fact.subject, "o": fact.object}))

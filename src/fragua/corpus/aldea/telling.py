@@ -87,8 +87,12 @@ class Teller:
         return sentence(fill(self.pick(es, en), self.lang, holes))
 
     def mention(self, entity: Entity) -> str:
-        """A person by first name or in full; anything else by its usual name."""
+        """A person by first name or in full, a book in quotes; anything else by its usual name."""
         forms = entity.forms(self.lang)
+        if entity.kind == "book":
+            return f"«{forms.full}»" if self.lang == "es" else f'"{forms.full}"'
+        if entity.kind == "unit":
+            return forms.indefinite
         return forms.bare if entity.kind == "person" and self.rng.random() < 0.35 else forms.full
 
     def told(self, fact: Fact) -> None:

@@ -39,8 +39,8 @@ def final_text(reply: list[Message]) -> str:
 
 def normal(text: str) -> str:
     """Lower case, no accents, no punctuation, single spaces."""
-    flat = unicodedata.normalize("NFKD", text.lower())
-    kept = "".join(c if c.isalnum() else " " for c in flat if not unicodedata.combining(c))
+    flat = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    kept = "".join(c if c.isalnum() else " " for c in flat if not unicodedata.category(c).startswith("M"))
     return " ".join(kept.split())
 
 
