@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -37,3 +41,23 @@ def lm(tiny_dir: Path) -> LanguageModel:
     from fragua.inference.language_model import LanguageModel
 
     return LanguageModel.load(tiny_dir)
+
+
+class SmokeRun(NamedTuple):
+    """A whole life, really lived: its folder, the JSON object the command printed, and how long it took."""
+
+    out: Path
+    told: dict[str, Any]
+    seconds: float
+
+
+@pytest.fixture(scope="session")
+def smoke_run(tmp_path_factory: pytest.TempPathFactory) -> SmokeRun:
+    """`fragua run smoke`, once for all tests of a worker."""
+    out, started = tmp_path_factory.mktemp("life") / "smoke", time.monotonic()
+    command = [sys.executable, "-m", "fragua.cli.main", "run", "smoke", "--out", str(out), "--json"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=400
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return SmokeRun(out, json.loads(done.stdout), time.monotonic() - started)

@@ -9,7 +9,11 @@ import typer
 
 import fragua
 from fragua.cli import corpus, tokenizer
+from fragua.cli.bench import bench
+from fragua.cli.chat import chat
+from fragua.cli.evaluate import evaluate
 from fragua.cli.finetune import finetune
+from fragua.cli.generate import generate
 from fragua.cli.plan import plan
 from fragua.cli.pretrain import pretrain
 from fragua.cli.run import run
@@ -46,6 +50,10 @@ app.add_typer(corpus.app, name="corpus")
 app.add_typer(tokenizer.app, name="tokenizer")
 app.command()(pretrain)
 app.command()(finetune)
+app.command()(generate)
+app.command()(chat)
+app.command()(evaluate)
+app.command()(bench)
 
 
 def main(arguments: list[str] | None = None) -> int:

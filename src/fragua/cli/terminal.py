@@ -10,6 +10,7 @@ from rich.text import Text
 
 from fragua.cli.language import Say
 from fragua.cli.plan_table import plan_table
+from fragua.cli.screen import clean
 from fragua.recipes.ledger import Entry, Ledger
 from fragua.recipes.plan import Plan
 from fragua.recipes.recipe import Recipe
@@ -83,5 +84,4 @@ def summary(entry: Entry, say: Say) -> str:
 
 def plain(text: str) -> str:
     """Model text for a terminal: on one line, and no control character reaches the screen."""
-    spaced = " ".join(text.split())
-    return "".join(mark if mark.isprintable() else "�" for mark in spaced)
+    return clean(" ".join(text.split()))

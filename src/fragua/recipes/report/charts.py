@@ -57,7 +57,7 @@ class Curve:
             validation=_path([(dot.x, dot.y) for dot in dots]),
             dots=dots,
             x_ticks=[Tick(100 * value / right, short(value)) for value in even_ticks(right)],
-            y_ticks=[Tick(place((0, value))[1] / 10, f"{value:g}") for value in log_ticks(low, high)],
+            y_ticks=[Tick(place((0, value))[1] / 10, f"{value:.3g}") for value in log_ticks(low, high)],
             last=smooth[-1][1],
         )
 
@@ -99,7 +99,7 @@ def log_ticks(low: float, high: float) -> list[float]:
         inside = [float(f"{value:.6g}") for value in values if low <= value <= high]
         if len(inside) >= 3:
             return inside[:: math.ceil(len(inside) / 7)]
-    return [float(f"{low:.3g}"), float(f"{high:.3g}")]
+    return [low, high]
 
 
 def short(value: float) -> str:
