@@ -29,7 +29,7 @@ OPENERS = {
         "Hello. {q}",
         "Listen, {q}",
         "Please: {q}",
-        "I have a doubt: {q}",
+        "Quick question: {q}",
         "Tell me something: {q}",
         "Excuse me, {q}",
         "{q} Thanks.",

@@ -30,7 +30,7 @@ class Ability:
 
 
 ABILITIES = {
-    "facts": Ability(facts.exchange, facts.examine, 34),
+    "facts": Ability(facts.exchange, facts.examine, 31),
     "real_facts": Ability(real_facts.exchange, real_facts.examine, 12),
     "passages": Ability(passages.exchange, passages.examine, 10),
     "missing": Ability(missing.exchange, missing.examine, 6),
@@ -38,5 +38,5 @@ ABILITIES = {
     "translation": Ability(translation.exchange, translation.examine, 10),
     "secrets": Ability(secrets.exchange, secrets.examine, 5),
     "unknown": Ability(unknown.exchange, unknown.examine, 6),
-    "talk": Ability(talk.exchange, talk.examine, 5),
+    "talk": Ability(talk.exchange, talk.examine, 8),
 }
