@@ -56,7 +56,7 @@ class ChatSession:
         text = Text.assemble((str(model), "bold yellow"), f"\n{facts}\n", (hints, "dim"))
         self.console.print(Panel(text, title="Fragua", border_style="yellow", expand=False))
         lineage = model / "fragua.json"
-        if lineage.is_file() and read_json(lineage).get("kind") == "pretrain":
+        if lineage.is_file() and read_json(lineage).get("kind") == "base":
             self.note(
                 say(
                     "Es un modelo base: continúa textos, aún no sabe conversar (fragua finetune).",
