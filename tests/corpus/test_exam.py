@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 import re
 from collections import Counter, defaultdict
 from typing import Any
@@ -10,13 +11,14 @@ from typing import Any
 import pytest
 
 from fragua.corpus.aldea.abilities import ABILITIES
-from fragua.corpus.aldea.abilities.arithmetic import pair_key
-from fragua.corpus.aldea.asking import ExamItem, assistant, held_out
+from fragua.corpus.aldea.asking import ExamItem, assistant
 from fragua.corpus.aldea.entities import LANGS, World
 from fragua.corpus.aldea.exam import exam_items, grade, item_from_json, item_to_json, wilson
 from fragua.corpus.aldea.graders.text import normal
+from fragua.corpus.aldea.holdout import held_out, pair_key
+from fragua.corpus.aldea.telling import Decks
 from fragua.corpus.aldea.world import build_world
-from fragua.corpus.aldea.write import conversation_rows
+from fragua.corpus.aldea.write import conversation_rows, documents
 from fragua.errors import InputError
 
 SEED = 11
@@ -77,6 +79,23 @@ def test_no_question_of_the_exam_stands_in_the_conversations(
     told = {normal(m["content"]) for row in rows for m in row["messages"] if m["role"] == "user"}
     for item in items:
         assert normal(item.question) not in told, item.question
+
+
+def test_no_question_or_translation_of_the_exam_stands_in_the_texts(
+    world: World, items: list[ExamItem]
+) -> None:
+    texts = documents(world, Decks(world, random.Random(0)))
+    told, pairs = set(), set()
+    for row in itertools.islice(texts, 3000):
+        lines = row["text"].split("\n")
+        told |= {normal(line.split(": ", 1)[-1]) for line in lines}
+        if row["genre"] == "parallel":
+            pairs |= {normal(line.lstrip("-= ").split(": ", 1)[-1]) for line in lines}
+    for item in items:
+        if item.family == "translation":
+            assert normal(item.gold[-1]["content"]) not in pairs, item.question
+        elif item.family not in ("talk", "unknown"):
+            assert normal(item.question) not in told, item.question
 
 
 def test_operands_of_the_exam_never_meet_in_the_conversations(

@@ -1,15 +1,15 @@
-"""What every ability needs: the world, a language, chance, and the rule of what only the exam may ask."""
+"""What every ability needs: the world, a language, chance, and its side of the hold-out."""
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fragua.corpus.aldea.entities import Entity, Fact, World
+from fragua.corpus.aldea.entities import Entity, World
 from fragua.corpus.aldea.grammar import fill, sentence
+from fragua.corpus.aldea.holdout import SHARE, held_out, phrasing_key
 from fragua.corpus.aldea.telling import Decks
 
 Message = dict[str, Any]
@@ -38,7 +38,6 @@ OPENERS = {
 }
 
 
-_MARKS = str.maketrans("", "", '¿?¡!«»".,:;')
 _LOWERED = ("¿", "Wh", "How", "In ", "Do ", "Tell", "Dime ", "To wh", "On wh")
 """How questions begin whose first letter is small after a comma or colon."""
 
@@ -72,7 +71,7 @@ class Asker:
     for_exam: bool
     decks: Decks
 
-    def mine(self, key: str, share: int = 4) -> bool:
+    def mine(self, key: str, share: int = SHARE) -> bool:
         """Whether this key is on this asker's side: one in `share` keys belongs to the exam."""
         return held_out(self.world.seed, key, share) == self.for_exam
 
@@ -85,13 +84,9 @@ class Asker:
     def strangers(self) -> list[Entity]:
         return [person for person in self.world.strangers if self.mine(person.id)]
 
-    def template(self, templates: Sequence[str], about: str, share: int = 4) -> str | None:
+    def template(self, templates: Sequence[str], about: str, share: int = SHARE) -> str | None:
         """One of the templates that this side may use about this thing, or None; marks make no difference."""
-
-        def key(text: str) -> str:
-            return f"{self.lang}|{text.lower().translate(_MARKS)}|{about}"
-
-        mine = [text for text in templates if self.mine(key(text), share)]
+        mine = [text for text in templates if self.mine(phrasing_key(text, about, self.lang), share)]
         return self.rng.choice(mine) if mine else None
 
     def opened(self, question: str) -> str:
@@ -105,17 +100,6 @@ class Asker:
         if chance < 0.3:
             return question.strip("¿?.").lower() if self.lang == "es" else question.rstrip("?.").lower()
         return question
-
-
-def held_out(seed: int, key: str, share: int) -> bool:
-    """Whether the key belongs to the exam, by digest: the same in every process."""
-    digest = hashlib.blake2b(f"{seed}|{key}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") % share == 0
-
-
-def held_fact(world: World, fact: Fact) -> bool:
-    """One fact in seven is never asked in conversations: the texts alone tell it."""
-    return held_out(world.seed, f"fact {fact.id}", 7)
 
 
 def user(text: str) -> Message:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import random
-
-from fragua.corpus.aldea.entities import Fact
+from fragua.corpus.aldea.entities import Fact, World
 from fragua.corpus.aldea.grammar import fill, sentence
+from fragua.corpus.aldea.holdout import held_out, translation_key
 from fragua.corpus.aldea.relations import phrasings
 
 PLAIN = 3
@@ -16,10 +15,10 @@ def pair_count(fact: Fact) -> int:
     return min(PLAIN, *(len(phrasings(lang)[fact.relation].pred) for lang in ("es", "en")))
 
 
-def sentence_pair(fact: Fact, rng: random.Random, number: int | None = None) -> tuple[str, str]:
-    """(Spanish, English) with the phrasing of this number, or a random one."""
-    number = rng.randrange(pair_count(fact)) if number is None else number
-    return side(fact, number, "es"), side(fact, number, "en")
+def numbers(world: World, fact: Fact, for_exam: bool) -> list[int]:
+    """The phrasings of the fact that the exam, or everything else, may translate."""
+    every = range(pair_count(fact))
+    return [n for n in every if held_out(world.seed, translation_key(fact, n)) == for_exam]
 
 
 def side(fact: Fact, number: int, lang: str) -> str:

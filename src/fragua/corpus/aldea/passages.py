@@ -62,9 +62,9 @@ def not_said(person: Entity, relation: str, lang: str) -> str:
     return f"El texto no dice {inside}." if lang == "es" else f"The text does not say {inside}."
 
 
-def passage(world: World, rng: random.Random, lang: str, strangers: Sequence[Entity] = ()) -> Passage:
+def passage(world: World, rng: random.Random, lang: str, strangers: Sequence[Entity]) -> Passage:
     """Two or three strangers with one or two facts each, at least one thing left unsaid of everybody."""
-    people = rng.sample(strangers or world.strangers, rng.randint(2, 3))
+    people = rng.sample(strangers, rng.randint(2, 3))
     facts = []
     for at, person in enumerate(people):
         for relation in rng.sample(ASKED, rng.choice((1, 2, 2))):

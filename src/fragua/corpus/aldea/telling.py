@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Sequence
+from functools import cached_property
 
 from fragua.corpus.aldea.entities import Entity, Fact, World
 from fragua.corpus.aldea.grammar import fill, sentence
+from fragua.corpus.aldea.holdout import held_fact, held_out, phrasing_key, question_about
 from fragua.corpus.aldea.relations import frames, phrasings
 
 _NAMES_FIRST = ("{s}", "{s.", "{o}", "{o.")
@@ -39,10 +41,10 @@ class Decks:
         assert isinstance(found, Entity)
         return found
 
-    def stranger(self) -> Entity:
-        found = self._draw("strangers", lambda: list(self.world.strangers))
-        assert isinstance(found, Entity)
-        return found
+    @cached_property
+    def strangers(self) -> list[Entity]:
+        """Those of whom texts may speak; the others are the exam's."""
+        return [person for person in self.world.strangers if not held_out(self.world.seed, person.id)]
 
     def fact(self, *relations: str) -> Fact:
         """A fact of the world (of these relations, if any are named)."""
@@ -172,10 +174,19 @@ class Teller:
             .replace(",:", ":")
         )
 
-    def question(self, fact: Fact, number: int | None = None) -> str:
-        choices = self._phrasings[fact.relation].q
-        template = self.rng.choice(choices) if number is None else choices[number]
-        return fill(template, self.lang, {"s": fact.subject, "o": fact.object})
+    def question(self, fact: Fact) -> str | None:
+        """A question about the fact that is not the exam's, or None."""
+        if held_fact(self.world, fact):
+            return None
+        about = question_about(fact, reverse=False)
+        choices = [
+            template
+            for template in self._phrasings[fact.relation].q
+            if not held_out(self.world.seed, phrasing_key(template, about, self.lang))
+        ]
+        if not choices:
+            return None
+        return fill(self.rng.choice(choices), self.lang, {"s": fact.subject, "o": fact.object})
 
     def answer(self, fact: Fact) -> str:
         self.told(fact)

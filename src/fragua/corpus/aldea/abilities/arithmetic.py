@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from fragua.corpus.aldea.asking import Asker, ExamItem, Message, assistant, user
 from fragua.corpus.aldea.genres.arithmetic import SIGNS
+from fragua.corpus.aldea.holdout import pair_key
 from fragua.corpus.aldea.numbers import calculate, word
 
 ASKS = {
@@ -95,11 +96,6 @@ def _numbers(asker: Asker) -> tuple[list[int], str]:
             numbers, signs = [a, b, rng.randint(2, 20)], sign + rng.choice("+-")
         if all(asker.mine(pair_key(x, y)) for x, y in pairwise(numbers)):
             return numbers, signs
-
-
-def pair_key(a: int, b: int) -> str:
-    low, high = sorted((a, b))
-    return f"operands {low} {high}"
 
 
 def _made(asker: Asker) -> tuple[str, str, str]:

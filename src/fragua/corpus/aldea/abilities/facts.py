@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fragua.corpus.aldea.asking import Asker, ExamItem, Message, assistant, held_fact, user
+from fragua.corpus.aldea.asking import Asker, ExamItem, Message, assistant, user
 from fragua.corpus.aldea.entities import Entity, Fact, World
+from fragua.corpus.aldea.holdout import SHARE, held_fact, question_about
 from fragua.corpus.aldea.relations import phrasings
 
 WHO = {
@@ -44,12 +45,11 @@ def asked(asker: Asker, draw: Callable[[], Fact]) -> list[Message] | None:
     return [user(asker.opened(question)), assistant(answer)]
 
 
-def ask(asker: Asker, fact: Fact, share: int = 4) -> tuple[str, str, bool] | None:
+def ask(asker: Asker, fact: Fact, share: int = SHARE) -> tuple[str, str, bool] | None:
     """(question, answer, whether it was asked from the object) with a phrasing of this side."""
     said = phrasings(asker.lang)[fact.relation]
     reverse = bool(said.rq) and asker.rng.random() < 0.3
-    about = f"{fact.relation} {fact.object.id if reverse else fact.subject.id}"
-    template = asker.template(said.rq if reverse else said.q, about, share)
+    template = asker.template(said.rq if reverse else said.q, question_about(fact, reverse), share)
     if template is None:
         return None
     key = "{o}" if reverse else "{s}"
@@ -108,7 +108,7 @@ def examined(asker: Asker, fact: Fact, family: str) -> ExamItem | None:
     held = held_fact(asker.world, fact)
     if not held and asker.rng.random() < 0.6:
         return None
-    found = ask(asker, fact, 1 if held else 4)
+    found = ask(asker, fact, 1 if held else SHARE)
     if found is None:
         return None
     question, answer, reverse = found

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from fragua.corpus.aldea.asking import Asker, ExamItem, Message, assistant, held_fact, user
+from fragua.corpus.aldea.asking import Asker, ExamItem, Message, assistant, user
 from fragua.corpus.aldea.entities import Fact
-from fragua.corpus.aldea.pairs import pair_count, side
+from fragua.corpus.aldea.holdout import held_fact
+from fragua.corpus.aldea.pairs import numbers, side
 
 ASKS = {
     "es": (
@@ -27,10 +28,10 @@ ASKS = {
 def _made(asker: Asker) -> tuple[str, str, Fact] | None:
     """(request, translation, fact): the asker's language is the source's."""
     fact = asker.decks.fact() if asker.rng.random() < 0.85 else asker.decks.real_fact()
-    numbers = [n for n in range(pair_count(fact)) if asker.mine(f"translate {n} {fact.id}")]
-    if not numbers or (held_fact(asker.world, fact) and not asker.for_exam):
+    choices = numbers(asker.world, fact, asker.for_exam)
+    if not choices or (held_fact(asker.world, fact) and not asker.for_exam):
         return None
-    number = asker.rng.choice(numbers)
+    number = asker.rng.choice(choices)
     other = "en" if asker.lang == "es" else "es"
     request = asker.rng.choice(ASKS[asker.lang]).replace("{x}", side(fact, number, asker.lang))
     return request, side(fact, number, other), fact

@@ -20,8 +20,9 @@ def render(teller: Teller) -> str:
 
     for _ in range(rng.randint(3, 5)):
         fact = teller.decks.real_fact() if rng.random() < 0.2 else teller.decks.fact()
-        if rng.random() < 0.55:
-            say(0, teller.question(fact))
+        question = teller.question(fact) if rng.random() < 0.6 else None
+        if question is not None:
+            say(0, question)
             say(1, teller.pick(*TEXT["replies"]) + teller.answer(fact))
         else:
             say(0, teller.fill(teller.pick(*TEXT["asks"]), s=fact.subject))

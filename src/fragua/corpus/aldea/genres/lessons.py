@@ -7,7 +7,7 @@ from fragua.corpus.aldea.telling import Teller
 
 
 def render(teller: Teller) -> str:
-    made = passage(teller.world, teller.rng, teller.lang)
+    made = passage(teller.world, teller.rng, teller.lang, teller.decks.strangers)
     marks = ("Texto", "Pregunta", "Respuesta") if teller.lang == "es" else ("Text", "Question", "Answer")
     lines = [f"{marks[0]}: {made.text}"]
     for question, answer in made.asked(teller.rng, 2):
