@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from fragua.corpus.aldea.entities import Entity, World
@@ -81,6 +82,7 @@ class Asker:
     def sentence(self, template: str, **holes: Entity | str) -> str:
         return sentence(fill(template, self.lang, holes))
 
+    @cached_property
     def strangers(self) -> list[Entity]:
         return [person for person in self.world.strangers if self.mine(person.id)]
 

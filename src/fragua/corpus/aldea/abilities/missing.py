@@ -11,7 +11,7 @@ from fragua.corpus.aldea.relations import phrasings
 
 
 def _made(asker: Asker) -> tuple[str, Entity, str]:
-    made = passage(asker.world, asker.rng, asker.lang, asker.strangers())
+    made = passage(asker.world, asker.rng, asker.lang, asker.strangers)
     person, relation = made.missing(asker.rng)
     question = fill(asker.rng.choice(phrasings(asker.lang)[relation].q), asker.lang, {"s": person})
     return framed(asker, made.text, question), person, not_said(person, relation, asker.lang)

@@ -30,7 +30,7 @@ def framed(asker: Asker, text: str, question: str) -> str:
 
 
 def _made(asker: Asker) -> tuple[Passage, Fact, str]:
-    made = passage(asker.world, asker.rng, asker.lang, asker.strangers())
+    made = passage(asker.world, asker.rng, asker.lang, asker.strangers)
     fact = asker.rng.choice(made.facts)
     return made, fact, framed(asker, made.text, made.question(fact, asker.rng))
 

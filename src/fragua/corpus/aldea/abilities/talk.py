@@ -17,7 +17,7 @@ def _made(asker: Asker) -> tuple[str, str, list[list[str]], str] | None:
     chance = asker.rng.random()
     if chance < 0.25:
         text = text.strip("¿?¡!.").lower()
-    elif chance < 0.4 and text[-1].isalpha():
+    elif chance < 0.4 and text[-1].isalpha() and name not in ("sad", "insult"):
         text += asker.rng.choice((".", " :)"))
     return text, asker.rng.choice(intent[f"a_{asker.lang}"]), intent[f"need_{asker.lang}"], name
 

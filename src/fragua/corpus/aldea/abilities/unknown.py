@@ -14,7 +14,7 @@ def _made(asker: Asker) -> tuple[str, str, list[str]] | None:
     """(question, answer, the words of which the answer must name one)"""
     rng, lang = asker.rng, asker.lang
     if rng.random() < 0.6:
-        stranger = rng.choice(asker.strangers())
+        stranger = rng.choice(asker.strangers)
         templates = WHO[lang][:-1] if rng.random() < 0.5 else phrasings(lang)[rng.choice(ABOUT)].q
         answer = "No sé quién es {s}." if lang == "es" else "I do not know who {s} is."
         return (
