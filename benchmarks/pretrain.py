@@ -2,7 +2,7 @@
 
 The same parameters, optimiser (AdamW, fused), rows of tokens and cross-entropy over every position, no dropout, in one
 process: five rounds, each of a few steps of every runner in turn. Compile time is told apart. Where bfloat16 is
-emulated (processors without AVX-512 or AMX) its runner takes one row a step, so that it ends at all. On a GPU the shape is
+emulated (processors without AVX-512 or AMX) its runner takes one row a step, to end at all. On a GPU the shape is
 124 M parameters at context 1,024, and MFU against the measured bfloat16 matrix peak is the figure.
 
     fragua bench pretrain
@@ -21,7 +21,7 @@ from transformers import Qwen3Config, Qwen3ForCausalLM
 from fragua.models import Decoder, Stack, decoder_config, initialise
 from fragua.models.families import llama
 from fragua.training.cross_entropy import chunked_cross_entropy
-from fragua.training.machine import DTYPES, Precision, compiler, device, matrix_peak
+from fragua.training.machine import DTYPES, Precision, compiler, device, fastest, matrix_peaks
 
 ROUNDS = 5
 STEPS = 4
@@ -90,8 +90,8 @@ def main() -> dict[str, Any]:
     """Runs the rounds; returns tokens per second, ratios with their spread, compile seconds, peak shares."""
     on = device()
     config, rows = shape(on)
-    peaks = {precision: matrix_peak(precision, 1.0) for precision in DTYPES}
-    precision = max(DTYPES, key=lambda name: peaks[name])
+    peaks = matrix_peaks(2.0)
+    precision = fastest(peaks)
     generator = torch.Generator().manual_seed(0)
     ids_BT = torch.randint(0, config.vocab_size, (rows, config.context + 1), generator=generator).to(on)
     runners: dict[str, Ours | Peer] = {

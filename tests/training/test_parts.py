@@ -99,4 +99,5 @@ def test_the_machine_is_measured() -> None:
     found = measure()
     assert found["cores"] >= 1 and found["memory_bytes"] > 2**28 and found["disk_free_bytes"] > 0
     assert found["peak_flops"]["float32"] > 1e9
-    assert found["precision"] == max(found["peak_flops"], key=found["peak_flops"].get)
+    faster = found["peak_flops"]["bfloat16"] > found["peak_flops"]["float32"]
+    assert faster or found["precision"] == "float32"

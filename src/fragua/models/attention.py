@@ -14,7 +14,7 @@ from fragua.models.visibility import Visible, causal
 
 EXPLICIT_CONTEXT = 512
 """Up to here, in bfloat16 on a CPU, an explicit softmax trains faster compiled than the fused kernel does; in float32
-the fused one is 8 to 13 % faster (docs/decisions/0003-the-decoder.md)."""
+the fused one is 8 to 13 % faster (docs/decisions/0004-the-decoder.md)."""
 
 
 def attend(q_BHTE: Tensor, k_BKSE: Tensor, v_BKSE: Tensor, visible: Visible) -> Tensor:

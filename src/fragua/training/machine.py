@@ -8,6 +8,7 @@ import shutil
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,7 +37,7 @@ def compiler() -> str | None:
 def measure(path: str | Path = ".") -> dict[str, Any]:
     """Name, cores, memory and free disk (bytes) of this machine, its matrix peak (FLOP/s) by precision, and the
     precision that is faster here. Takes about a second."""
-    peaks = {precision: matrix_peak(precision) for precision in DTYPES}
+    peaks = matrix_peaks()
     existing = next(p for p in (Path(path).absolute(), *Path(path).absolute().parents) if p.exists())
     return {
         "processor": _processor(),
@@ -50,24 +51,38 @@ def measure(path: str | Path = ".") -> dict[str, Any]:
         "torch": torch.__version__,
         "compiler": compiler() is not None,
         "peak_flops": peaks,
-        "precision": max(DTYPES, key=lambda precision: peaks[precision]),
+        "precision": fastest(peaks),
     }
 
 
-def matrix_peak(precision: Precision, seconds: float = 0.2) -> float:
-    """FLOP/s of square products of a size that fills this device: the fastest of as many as fit in `seconds`."""
+def matrix_peaks(seconds: float = 0.5) -> dict[Precision, float]:
+    """FLOP/s of large square products by precision: the fastest of several, taken in turn, so that a machine that is
+    busy for a moment does not favour one of them."""
     on = device()
     size = 8192 if on.type == "cuda" else 1024
-    a = torch.randn(size, size, device=on).to(DTYPES[precision])
-    if on.type == "cpu":
-        small = a[:128, :128].contiguous()
-        slow = 2 * 128**3 / min(_timed(lambda: small @ small) for _ in range(5))
-        if slow < EMULATED_FLOPS:
-            return slow  # a large product would take many seconds
-    times, start = [_timed(lambda: a @ a)], time.perf_counter()
-    while time.perf_counter() - start < seconds:
-        times.append(_timed(lambda: a @ a))
-    return 2 * size**3 / min(times)
+    sizes: dict[Precision, int] = {name: _bearable(name, size, on) for name in DTYPES}
+    inputs = {name: torch.randn(n, n, device=on).to(DTYPES[name]) for name, n in sizes.items()}
+    best, start = dict.fromkeys(DTYPES, 0.0), time.perf_counter()
+    rounds = 0
+    while rounds < 5 or time.perf_counter() - start < seconds:
+        rounds += 1
+        for name, x in inputs.items():
+            best[name] = max(best[name], 2 * sizes[name] ** 3 / _timed(partial(torch.matmul, x, x)))
+    return best
+
+
+def fastest(peaks: dict[Precision, float]) -> Precision:
+    """bfloat16 only where its products are clearly faster: it costs casts."""
+    return "bfloat16" if peaks["bfloat16"] > 1.2 * peaks["float32"] else "float32"
+
+
+def _bearable(precision: Precision, size: int, on: torch.device) -> int:
+    """`size`, or 128 where this precision is emulated and a large product would take seconds."""
+    if on.type == "cuda":
+        return size
+    x = torch.randn(128, 128).to(DTYPES[precision])
+    rate = 2 * 128**3 / min(_timed(lambda: x @ x) for _ in range(8))
+    return 128 if rate < EMULATED_FLOPS else size
 
 
 def throughput(
@@ -85,7 +100,7 @@ def throughput(
     COMPILED_GAIN where a compiler will be used."""
     from fragua.training.cross_entropy import chunked_cross_entropy
 
-    chosen: Precision = max(DTYPES, key=lambda name: matrix_peak(name)) if precision == "auto" else precision
+    chosen: Precision = fastest(matrix_peaks()) if precision == "auto" else precision
     on = device()
     config: Stack = decoder_config(depth, vocab_size, context, width=width)
     model = Decoder(config).to(on).train()

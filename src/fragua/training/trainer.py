@@ -21,7 +21,7 @@ from fragua.progress import Advance, console, progress_bar
 from fragua.settings import Settings
 from fragua.training.checkpoint import load_checkpoint, restore_tensors, save_checkpoint, tensors_of
 from fragua.training.journal import Journal
-from fragua.training.machine import DTYPES, Precision, compiler, matrix_peak, memory_bytes
+from fragua.training.machine import DTYPES, Precision, compiler, fastest, matrix_peaks, memory_bytes
 from fragua.training.objectives import Objective
 from fragua.training.optimizers import make_optimizers
 from fragua.training.schedule import wsd
@@ -123,10 +123,11 @@ class Trainer:
         """Chooses precision, compilation and micro-batch, or takes over what the checkpoint was made with."""
         settings = self.settings
         found = load_checkpoint(self.out / "checkpoints")
-        chosen = found[1]["chosen"] if found else self._choose()
+        peaks = matrix_peaks()
+        chosen = found[1]["chosen"] if found else self._choose(peaks)
         self.precision: Precision = chosen["precision"]
         self.compiled, self.micro_rows = chosen["compiled"], chosen["micro_rows"]
-        self.peak = matrix_peak(self.precision)
+        self.peak = peaks[self.precision]
         self.optimizers = make_optimizers(
             self.model,
             settings.optimizer,
@@ -149,11 +150,9 @@ class Trainer:
         if self.compiled:
             self._compile()
 
-    def _choose(self) -> dict[str, Any]:
+    def _choose(self, peaks: dict[Precision, float]) -> dict[str, Any]:
         settings, config = self.settings, self.model.config
-        peaks = {precision: matrix_peak(precision, 0.1) for precision in DTYPES}
-        fastest = max(peaks, key=lambda precision: peaks[precision])
-        precision = fastest if settings.precision == "auto" else settings.precision
+        precision = fastest(peaks) if settings.precision == "auto" else settings.precision
         seconds = settings.steps * settings.batch_tokens * config.flops_per_token() / (0.5 * peaks[precision])
         worth = seconds > COMPILE_WORTH_S and (self.device.type == "cuda" or compiler() is not None)
         rows = self._rows()
