@@ -22,15 +22,17 @@ class Costs:
     corpus_bytes_per_s: float = 1.0e6
     tokenizer_bytes_per_s: float = 2.0e6
     exam_tokens_per_item: float = 60.0
-    decode_share: float = 0.1  # tokens generated a second, as a share of tokens trained a second
+    decode_share: float = 0.3  # tokens generated a second, as a share of tokens trained a second
     report_s: float = 3.0
     compile_s: float = 30.0
     overhead: float = 0.06  # of training: evaluation, samples, checkpoints
     slack: float = 0.05  # of all: what goes wrong
     finetune_share: float = 0.25  # of the time for training
     data_share: float = 0.05  # of all, at most
-    corpus_epochs: float = 4.0  # times through the corpus; up to 4 is nearly as good as new text (2305.16264)
-    tokens_per_conversation: float = 90.0
+    corpus_epochs: float = 1.0  # times through the corpus, where so much can be written in time
+    conversations_per_s: float = 2000.0
+    bytes_per_conversation: float = 200.0  # its marks included
+    shards_bytes_per_s: float = 2.0e6  # text to token shards, at the start of pretraining
     min_corpus_bytes: float = 1.0e6
     max_corpus_bytes: float = 1.0e9
     process_bytes: float = 0.45e9
@@ -40,6 +42,8 @@ COSTS = Costs()
 DEPTHS = range(2, 65)
 MIN_TOKENS_PER_PARAMETER = 1.0
 MIN_STEPS = 40
+MOST_WORDS = 4096
+"""The embedded world uses few words: a larger vocabulary adds parameters and hardly shortens its texts."""
 EVALUATION_ROWS = 64
 PROGRESS_SAMPLES = 40
 SAMPLE_INTERVAL_S = 25.0
@@ -120,7 +124,7 @@ def _plan_at(recipe: Recipe, depth: int, speed: Speed, machine: dict[str, Any], 
     rough = _stack(recipe, depth, recipe.tokenizer.vocab_size or 4096)
     rough_tokens = sizes.tokens or 0.6 * budget * speed.tokens_per_s(rough)
     corpus_bytes = _corpus_bytes(recipe, rough_tokens, budget, costs)
-    vocab_size = recipe.tokenizer.vocab_size or vocabulary_for(int(corpus_bytes)).vocab_size
+    vocab_size = recipe.tokenizer.vocab_size or min(MOST_WORDS, vocabulary_for(int(corpus_bytes)).vocab_size)
     stack = _stack(recipe, depth, vocab_size)
     rate = speed.tokens_per_s(stack)
 
@@ -130,22 +134,26 @@ def _plan_at(recipe: Recipe, depth: int, speed: Speed, machine: dict[str, Any], 
     }
     exam = recipe.exam.items * costs.exam_tokens_per_item / (costs.decode_share * rate)
     compiles = 0.0 if sizes.compile == "off" else costs.compile_s
-    training = budget - sum(seconds.values()) - 2 * exam - costs.start_s - costs.report_s - 2 * compiles
+    shards = corpus_bytes / costs.shards_bytes_per_s
+    training = (
+        budget - sum(seconds.values()) - shards - 2 * exam - costs.start_s - costs.report_s - 2 * compiles
+    )
 
     tokens = sizes.tokens or (1 - costs.finetune_share) * training * rate * (1 - costs.overhead)
     batch_tokens = sizes.batch_tokens or _batch_tokens(tokens, sizes.context)
     steps = max(MIN_STEPS if sizes.tokens is None else 1, round(tokens / batch_tokens))
     tokens = steps * batch_tokens
-    pretrain_s = tokens / rate / (1 - costs.overhead)
+    pretrain_s = tokens / rate / (1 - costs.overhead) + shards
 
-    epochs = recipe.finetune.epochs or 2
+    bytes_per_token = expected_bytes_per_token(vocab_size)
+    conversation_tokens = costs.bytes_per_conversation / bytes_per_token
+    epochs = recipe.finetune.epochs or 1
     finetune_tokens = costs.finetune_share * training * rate * (1 - costs.overhead)
-    conversations = given.conversations or _clamp(
-        finetune_tokens / epochs / costs.tokens_per_conversation, 400, 20_000
-    )
-    finetune_tokens = conversations * epochs * costs.tokens_per_conversation
+    conversations = given.conversations or _clamp(finetune_tokens / epochs / conversation_tokens, 400, 40_000)
+    finetune_tokens = conversations * epochs * conversation_tokens
     finetune_batch = recipe.finetune.batch_tokens or max(sizes.context, batch_tokens // 2)
 
+    seconds["corpus"] += conversations / costs.conversations_per_s
     seconds |= {
         "pretrain": pretrain_s + compiles,
         "exam_base": exam,
@@ -154,7 +162,6 @@ def _plan_at(recipe: Recipe, depth: int, speed: Speed, machine: dict[str, Any], 
         "talk": 2.0,
         "report": costs.report_s,
     }
-    bytes_per_token = expected_bytes_per_token(vocab_size)
     unique = corpus_bytes / bytes_per_token
     parameters = stack.parameters()
     loss = scaling.ALDEA.loss(parameters, tokens, unique)

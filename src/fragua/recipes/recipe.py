@@ -47,7 +47,7 @@ class PretrainPart(Settings):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     compile: Literal["auto", "on", "off"] = "auto"
     samples: list[Prompt] = Field(
-        default=[Prompt(lang="es", text="En la aldea"), Prompt(lang="en", text="In the village")]
+        default=[Prompt(lang="es", text="Todo empezó el día"), Prompt(lang="en", text="It all began the day")]
     )
 
 

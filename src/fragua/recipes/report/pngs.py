@@ -62,10 +62,14 @@ def _exam(families: list[dict[str, Any]], path: Path, say: Any) -> None:
         for when, color, shift in (("before", STEEL, 0.19), ("after", GLOW, -0.19)):
             if row[when]:
                 told = row[when]
-                reach = [[told["value"] - told["low"]], [told["high"] - told["value"]]]
+                value = told["value"]
+                reach = [
+                    [max(0.0, value - told["low"])],
+                    [max(0.0, told["high"] - value)],
+                ]  # but for rounding
                 label = names[when] if index == 0 else None
-                axes.barh(index + shift, told["value"], height=0.34, color=color, label=label)
-                axes.errorbar(told["value"], index + shift, xerr=reach, color=INK, linewidth=1, capsize=2)
+                axes.barh(index + shift, value, height=0.34, color=color, label=label)
+                axes.errorbar(value, index + shift, xerr=reach, color=INK, linewidth=1, capsize=2)
     rows = [
         family_name(row["name"], say) if row["name"] else say("todo", "all") for row in reversed(families)
     ]
