@@ -29,9 +29,11 @@ pretrain(PretrainSettings.parse(json.loads(sys.argv[1])), sys.argv[2])
 """
 
 
-def start(folder: Path, out: Path, **changes: object) -> subprocess.Popen[bytes]:
+def start(
+    folder: Path, out: Path, environment: dict[str, str] | None = None, **changes: object
+) -> subprocess.Popen[bytes]:
     settings = settings_for(folder, **changes).model_dump_json()
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"OMP_NUM_THREADS": "1"} | (environment or {})
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, settings, str(out)], env=environment, stderr=subprocess.PIPE
     )
