@@ -170,6 +170,15 @@ def test_a_config_that_does_not_fit_is_refused_by_name(change: dict, message: st
         load_model(tmp_path)
 
 
+def test_a_loaded_model_trains_a_tied_weight_once(tmp_path: Path) -> None:
+    for tied in (True, False):
+        fresh = Decoder(decoder_config(1, 512, 32, tied=tied))
+        save_model(fresh, tmp_path / str(tied))
+        loaded = load_model(tmp_path / str(tied))
+        assert (loaded.head.weight is loaded.transformer.embedding.weight) is tied
+        assert len(list(loaded.parameters())) == len(list(fresh.parameters()))
+
+
 def test_a_truncated_weight_file_is_refused(tmp_path: Path) -> None:
     save_model(random_model(), tmp_path)
     file = tmp_path / "model.safetensors"

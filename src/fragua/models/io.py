@@ -13,6 +13,7 @@ from torch import Tensor
 from fragua.errors import InputError
 from fragua.files import atomic_write, read_json, write_json
 from fragua.models.calls import Decoder
+from fragua.models.config import Stack
 from fragua.models.families import llama
 from fragua.models.families.table import Row
 from fragua.models.positions import Rope
@@ -44,24 +45,27 @@ def save_model(model: Decoder, directory: str | Path, *, generation: dict[str, A
         file.write(to_safetensors(tensors, {"format": "pt"}))
 
 
+def read_config(directory: str | Path) -> Stack:
+    """The choices that `config.json` makes. Raises InputError for an unknown family or an unsupported field."""
+    path = Path(directory) / "config.json"
+    if not path.is_file():
+        raise InputError("no config.json", directory, "a model directory is needed")
+    config = read_json(path)
+    name = config.get("model_type")
+    if name not in FAMILIES:
+        raise InputError(f"unknown model_type {name!r}", path, f"known: {', '.join(FAMILIES)}")
+    return FAMILIES[name].from_config(config, str(path))
+
+
 def load_model(directory: str | Path) -> Decoder:
     """The model of a directory, float32, in evaluation mode.
 
     Raises InputError naming a missing, wrongly shaped or left-over tensor, an unknown family or field."""
-    directory = Path(directory)
-    if not (directory / "config.json").is_file():
-        raise InputError("no config.json", directory, "a model directory is needed")
-    config = read_json(directory / "config.json")
-    name = config.get("model_type")
-    if name not in FAMILIES:
-        raise InputError(
-            f"unknown model_type {name!r}", directory / "config.json", f"known: {', '.join(FAMILIES)}"
-        )
-    stack = FAMILIES[name].from_config(config, str(directory / "config.json"))
+    stack = read_config(directory)
     with torch.device("meta"):
         model = Decoder(stack)
     shapes = {key: value.shape for key, value in model.state_dict().items()}
-    state = read_weights(directory, FAMILIES[name].table(stack), shapes)
+    state = read_weights(Path(directory), FAMILIES[stack.family].table(stack), shapes)
     if stack.tied:
         state["head.weight"] = state["transformer.embedding.weight"]
     model.load_state_dict(state, assign=True)
