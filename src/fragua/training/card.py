@@ -7,8 +7,8 @@ from typing import Any
 
 from jinja2 import Environment
 
-from fragua.files import atomic_write
-from fragua.models import Stack
+from fragua.files import atomic_write, read_json
+from fragua.models.io import read_config
 
 CARD = """---
 language: [es, en]
@@ -72,8 +72,10 @@ else 'lm.generate("Había una vez", max_tokens=50).text' }})
 """
 
 
-def write_card(out: Path, record: dict[str, Any], config: Stack, exam: dict[str, Any] | None = None) -> None:
-    """Writes `README.md` of a model directory from its lineage `record`; `exam` is a result of the exam."""
+def write_card(directory: Path, exam: dict[str, Any] | None = None) -> None:
+    """Writes `README.md` of a model directory from its `config.json` and `fragua.json`, with a result of the exam
+    where there is one. Raises InputError where either file is missing."""
+    record, config = read_json(directory / "fragua.json"), read_config(directory)
     parents = record.get("parents") or [{}]
     text = (
         Environment(keep_trailing_newline=True)
@@ -85,11 +87,11 @@ def write_card(out: Path, record: dict[str, Any], config: Stack, exam: dict[str,
             corpus=record.get("corpus") or parents[0].get("corpus") or {},
             exam=exam,
             exam_line=_exam_line(exam),
-            folder=out.name,
+            folder=directory.name,
             number=lambda value: f"{value:,}".replace(",", "\u202f"),
         )
     )
-    with atomic_write(out / "README.md") as file:
+    with atomic_write(directory / "README.md") as file:
         file.write(text)
 
 

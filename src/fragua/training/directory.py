@@ -63,7 +63,7 @@ def finish(
     lineage: dict[str, Any],
     ends: list[int],
 ) -> dict[str, Any]:
-    """Writes the model directory, the lineage last; then the checkpoints and shards go. Returns the figures."""
+    """Writes the model directory, then its lineage and card; then the checkpoints and shards go. Returns the figures."""
     tokenizer.save(out)
     generation = {"eos_token_id": ends[0] if len(ends) == 1 else ends, "pad_token_id": tokenizer.pad_id}
     save_model(model, out, generation=generation)
@@ -79,8 +79,8 @@ def finish(
         "figures": figures,
         **lineage,
     }
-    write_card(out, record, model.config)
     write_json(out / LINEAGE, record)
+    write_card(out)
     for folder in ("checkpoints", "shards"):
         shutil.rmtree(out / folder, ignore_errors=True)
     return figures
