@@ -67,7 +67,9 @@ def load_model(directory: str | Path) -> Decoder:
     shapes = {key: value.shape for key, value in model.state_dict().items()}
     state = read_weights(Path(directory), FAMILIES[stack.family].table(stack), shapes)
     if stack.tied:
-        state["head.weight"] = state["transformer.embedding.weight"]
+        # one Parameter: two of one memory would be trained twice
+        shared = torch.nn.Parameter(state["transformer.embedding.weight"])
+        state["head.weight"] = state["transformer.embedding.weight"] = shared
     model.load_state_dict(state, assign=True)
     model.transformer.rope = Rope(stack.head_width, stack.rope_theta)  # its table is computed, not stored
     return model.eval()
