@@ -63,7 +63,7 @@ def finish(
     lineage: dict[str, Any],
     ends: list[int],
 ) -> dict[str, Any]:
-    """Writes the model directory, then its lineage and card; then the checkpoints and shards go. Returns the figures."""
+    """Writes the model directory, then its lineage and card, and drops checkpoints and shards. Returns the figures."""
     tokenizer.save(out)
     generation = {"eos_token_id": ends[0] if len(ends) == 1 else ends, "pad_token_id": tokenizer.pad_id}
     save_model(model, out, generation=generation)
