@@ -57,7 +57,6 @@ class FinetuneSettings(Settings):
                 optimizer=self.optimizer,
                 warmup_steps=max(1, min(10, steps // 20)),
                 decay_share=0.9,
-                seed=self.seed,
                 precision=self.precision,
                 compile=self.compile,
                 evaluate_every=self.evaluate_every or max(10, steps // 5),

@@ -58,7 +58,6 @@ class PretrainSettings(Settings):
                 learning_rate=self.learning_rate or round(peak * (256 / width) ** 0.5, 6),
                 optimizer=self.optimizer,
                 warmup_steps=max(5, min(40, self.steps // 20)),
-                seed=self.seed,
                 precision=self.precision,
                 compile=self.compile,
                 evaluate_every=self.evaluate_every or max(10, self.steps // 20),

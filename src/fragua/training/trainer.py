@@ -19,10 +19,11 @@ from fragua.errors import RunError
 from fragua.models import Decoder
 from fragua.progress import Advance, console, progress_bar
 from fragua.settings import Settings
+from fragua.tokens.loader import Batch
 from fragua.training.checkpoint import load_checkpoint, restore_tensors, save_checkpoint, tensors_of
 from fragua.training.journal import Journal
 from fragua.training.machine import DTYPES, Precision, compiler, fastest, matrix_peaks, memory_bytes
-from fragua.training.objectives import Objective
+from fragua.training.objectives import LossSum, Objective
 from fragua.training.optimizers import make_optimizers
 from fragua.training.schedule import wsd
 
@@ -51,7 +52,6 @@ class Training(Settings):
     evaluate_rows: int = Field(default=64, gt=0)
     sample_every: int = Field(default=100, gt=0)
     checkpoint_every_s: float = Field(default=30.0, ge=0)
-    seed: int = 0
 
 
 class Trainer:
@@ -146,7 +146,6 @@ class Trainer:
             console.print(
                 f"{self.label}: goes on after step {self.step} of {settings.steps}", highlight=False
             )
-        torch.manual_seed(settings.seed + self.step)
         if self.compiled:
             self._compile()
 
@@ -179,10 +178,10 @@ class Trainer:
         """Compiles each block for the one shape that training uses; where that fails, says so and goes on without."""
         for block in self.model.transformer.blocks:
             block.compile(dynamic=False)
-        batch = self.objective.validation(self.micro_rows)
+        batches = self.objective.validation(self.micro_rows)
         try:
             with console.status("compiling the blocks (about half a minute the first time)"):
-                self._forward(next(batch)).loss.backward()
+                self._forward(next(batches)).loss.backward()
         except Exception as error:
             if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
                 raise
@@ -192,7 +191,7 @@ class Trainer:
                 block._compiled_call_impl = None
         self.model.zero_grad()
 
-    def _forward(self, batch: Any) -> Any:
+    def _forward(self, batch: Batch) -> LossSum:
         with torch.autocast(self.device.type, DTYPES[self.precision], enabled=self.precision != "float32"):
             return self.objective.loss(self.model, batch)
 
