@@ -42,6 +42,7 @@ COSTS = Costs()
 DEPTHS = range(2, 65)
 MIN_TOKENS_PER_PARAMETER = 1.0
 MIN_STEPS = 40
+COMPILE_MINUTES = 4
 MOST_WORDS = 4096
 """The embedded world uses few words: a larger vocabulary adds parameters and hardly shortens its texts."""
 EVALUATION_ROWS = 64
@@ -117,6 +118,12 @@ def make_plan(
     return best
 
 
+def compiles(recipe: Recipe, machine: dict[str, Any]) -> bool:
+    """Whether the trainer is expected to compile: told to, or able to and long enough at work for it to pay."""
+    able = machine.get("compiler", True) and recipe.minutes >= COMPILE_MINUTES
+    return recipe.pretrain.compile == "on" or (recipe.pretrain.compile == "auto" and able)
+
+
 def _plan_at(recipe: Recipe, depth: int, speed: Speed, machine: dict[str, Any], costs: Costs) -> Plan:
     budget = 60 * recipe.minutes * (1 - costs.slack)
     sizes, given = recipe.pretrain, recipe.corpus
@@ -133,35 +140,30 @@ def _plan_at(recipe: Recipe, depth: int, speed: Speed, machine: dict[str, Any], 
         "tokenizer": corpus_bytes / costs.tokenizer_bytes_per_s,
     }
     exam = recipe.exam.items * costs.exam_tokens_per_item / (costs.decode_share * rate)
-    compiles = 0.0 if sizes.compile == "off" else costs.compile_s
+    compiling = costs.compile_s if compiles(recipe, machine) else 0.0
     shards = corpus_bytes / costs.shards_bytes_per_s
     training = (
-        budget - sum(seconds.values()) - shards - 2 * exam - costs.start_s - costs.report_s - 2 * compiles
+        budget - sum(seconds.values()) - shards - 2 * exam - costs.start_s - costs.report_s - 2 * compiling
     )
 
-    tokens = sizes.tokens or (1 - costs.finetune_share) * training * rate * (1 - costs.overhead)
+    share = _share_out(recipe, max(0.0, training), rate, vocab_size, costs)
+    tokens = sizes.tokens or share.pretrain_tokens
     batch_tokens = sizes.batch_tokens or _batch_tokens(tokens, sizes.context)
     steps = max(MIN_STEPS if sizes.tokens is None else 1, round(tokens / batch_tokens))
     tokens = steps * batch_tokens
     pretrain_s = tokens / rate / (1 - costs.overhead) + shards
-
-    bytes_per_token = expected_bytes_per_token(vocab_size)
-    conversation_tokens = costs.bytes_per_conversation / bytes_per_token
-    epochs = recipe.finetune.epochs or 1
-    finetune_tokens = costs.finetune_share * training * rate * (1 - costs.overhead)
-    conversations = given.conversations or _clamp(finetune_tokens / epochs / conversation_tokens, 400, 40_000)
-    finetune_tokens = conversations * epochs * conversation_tokens
     finetune_batch = recipe.finetune.batch_tokens or max(sizes.context, batch_tokens // 2)
 
-    seconds["corpus"] += conversations / costs.conversations_per_s
+    seconds["corpus"] += share.conversations / costs.conversations_per_s
     seconds |= {
-        "pretrain": pretrain_s + compiles,
+        "pretrain": pretrain_s + compiling,
         "exam_base": exam,
-        "finetune": finetune_tokens / rate / (1 - costs.overhead) + compiles,
+        "finetune": share.finetune_tokens / rate / (1 - costs.overhead) + compiling,
         "exam": exam,
         "talk": 2.0,
         "report": costs.report_s,
     }
+    bytes_per_token = expected_bytes_per_token(vocab_size)
     unique = corpus_bytes / bytes_per_token
     parameters = stack.parameters()
     loss = scaling.ALDEA.loss(parameters, tokens, unique)
@@ -170,7 +172,7 @@ def _plan_at(recipe: Recipe, depth: int, speed: Speed, machine: dict[str, Any], 
     return Plan(
         corpus_seed=given.seed,
         corpus_bytes=int(corpus_bytes),
-        conversations=int(conversations),
+        conversations=share.conversations,
         exam_items=recipe.exam.items,
         vocab_size=vocab_size,
         depth=depth,
@@ -186,7 +188,7 @@ def _plan_at(recipe: Recipe, depth: int, speed: Speed, machine: dict[str, Any], 
         compile=sizes.compile,
         evaluate_every=_evaluate_every(steps, batch_tokens, sizes.context),
         sample_every=int(_clamp(sample_s * steps_per_s, 1, max(1, steps // 4))),
-        finetune_epochs=epochs,
+        finetune_epochs=share.epochs,
         finetune_batch_tokens=finetune_batch,
         finetune_learning_rate=recipe.finetune.learning_rate,
         seed=recipe.seed,
@@ -202,6 +204,30 @@ def _plan_at(recipe: Recipe, depth: int, speed: Speed, machine: dict[str, Any], 
             loss=loss,
             bits_per_byte=scaling.bits_per_byte(loss, bytes_per_token),
         ),
+    )
+
+
+@dataclass(frozen=True)
+class Share:
+    """How the time for training is divided between reading and conversing."""
+
+    pretrain_tokens: float
+    finetune_tokens: float
+    conversations: int
+    epochs: int
+
+
+def _share_out(recipe: Recipe, training_s: float, rate: float, vocab_size: int, costs: Costs) -> Share:
+    """Fine-tuning gets its share, in as many different conversations as that holds; pretraining all the rest."""
+    readable = training_s * rate * (1 - costs.overhead)
+    epochs = recipe.finetune.epochs or 1
+    each = epochs * costs.bytes_per_conversation / expected_bytes_per_token(vocab_size)
+    conversations = recipe.corpus.conversations or int(
+        _clamp(costs.finetune_share * readable / each, 400, 40_000)
+    )
+    written = conversations / costs.conversations_per_s * rate  # tokens that writing them costs
+    return Share(
+        max(0.0, readable - conversations * each - written), conversations * each, conversations, epochs
     )
 
 

@@ -37,9 +37,9 @@ class ScalingLaw:
 
 
 ALDEA = ScalingLaw(
-    floor=0.9, parameters=60.0, parameters_power=0.34, tokens=1500.0, tokens_power=0.5, repeat_worth=15.4
+    floor=0.45, parameters=30.0, parameters_power=0.34, tokens=5400.0, tokens_power=0.65, repeat_worth=15.4
 )
-"""Fitted by eye to a handful of runs on the embedded world: a guide for the dial, not a measurement."""
+"""Put through a handful of short runs on the embedded world (docs/decisions/0006): a guide for the dial."""
 
 
 def bits_per_byte(nats_per_token: float, bytes_per_token: float) -> float:

@@ -7,15 +7,13 @@ from typing import Any
 
 from fragua.files import digest_json, read_json, write_json
 from fragua.models.config import decoder_config
-from fragua.recipes.plan import Plan, make_plan
+from fragua.recipes.plan import Plan, compiles, make_plan
 from fragua.recipes.recipe import Recipe
 from fragua.recipes.speed import Speed, fit_speed
 
 PLAN_FILE = "plan.json"
 PROBE_DEPTHS = (2, 6)
 PROBE_VOCAB = 4096
-COMPILE_MINUTES = 4
-"""Below this the trainer finds that compiling does not pay."""
 
 
 def settle(recipe: Recipe, out: Path) -> tuple[Plan, dict[str, Any]]:
@@ -39,13 +37,17 @@ def measure_here(recipe: Recipe) -> tuple[Speed, dict[str, Any]]:
 
     machine, sizes = measure(), recipe.pretrain
     precision = machine["precision"] if sizes.precision == "auto" else sizes.precision
-    compiled = sizes.compile == "on" or (sizes.compile == "auto" and recipe.minutes >= COMPILE_MINUTES)
     vocab_size = recipe.tokenizer.vocab_size or PROBE_VOCAB
     measured = []
     for depth in PROBE_DEPTHS if sizes.depth is None else (sizes.depth,):
         stack = decoder_config(depth, vocab_size, sizes.context, width=sizes.width, heads=sizes.heads)
         rate = throughput(
-            depth, vocab_size, sizes.context, precision=precision, compiled=compiled, width=sizes.width
+            depth,
+            vocab_size,
+            sizes.context,
+            precision=precision,
+            compiled=compiles(recipe, machine),
+            width=sizes.width,
         )
         measured.append((stack, rate))
     return fit_speed(measured), machine

@@ -77,9 +77,11 @@ def _finetune(life: Life) -> dict[str, Any]:
 def _exam(model: str, name: str, chats: bool) -> Callable[[Life], dict[str, Any]]:
     def work(life: Life) -> dict[str, Any]:
         from fragua.recipes.exams import sit_exam
+        from fragua.training.card import write_card
 
         result = sit_exam(life.out / model, life.out / "corpus" / "exam.jsonl", chats=chats)
         write_json(life.out / "exam" / name, result)
+        write_card(life.out / model, result)
         correct = sum(answer["correct"] for answer in result["answers"])
         return {"correct": correct, "items": len(result["answers"])}
 
