@@ -28,14 +28,33 @@ def full_disk_is_clear(path: str | Path) -> Iterator[None]:
         raise
 
 
+def make_folder(path: str | Path) -> Path:
+    """Makes the folder and those above it. Raises InputError where a file stands in the way or it is not allowed."""
+    path = Path(path)
+    try:
+        with full_disk_is_clear(path):
+            path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InputError("is a file, a folder is needed", path, "choose another --out") from error
+    except PermissionError as error:
+        raise InputError("may not be made", path, "choose another folder") from error
+    return path
+
+
 @contextmanager
 def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Opens a temporary neighbour of `path`; on success flushes it to disk and renames it into place.
 
-    On any error the old file stays as it was. Raises RunError where the disk is full."""
+    On any error the old file stays as it was. Raises InputError where no file can be made there, RunError where
+    the disk is full."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    make_folder(path.parent)
+    if path.is_dir():
+        raise InputError("is a folder, a file is to be written", path, "choose another name")
+    try:
+        fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except PermissionError as error:
+        raise InputError("may not be written to", path.parent, "choose another folder") from error
     temporary = Path(name)
     with full_disk_is_clear(path), _or_none(temporary):
         text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
@@ -110,6 +129,8 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise InputError("no such file", path) from error
     except IsADirectoryError as error:
         raise InputError("is a folder, a file is needed", path) from error
+    except PermissionError as error:
+        raise InputError("may not be read", path) from error
     with file:
         for number, raw in enumerate(file, 1):
             if not raw.strip():

@@ -55,7 +55,7 @@ def progress_bar(label: str, total: float, unit: str, done: float = 0) -> Iterat
             nonlocal count, printed
             count += amount
             now = time.monotonic()
-            if now - printed >= LOG_INTERVAL_S or count >= total:
+            if now - printed >= LOG_INTERVAL_S or count >= total > 0:
                 printed = now
                 left = (now - started) / max(count - done, 1e-9) * (total - count)
                 print(

@@ -109,7 +109,7 @@ def test_missing_and_empty_sources_are_errors(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no file"):
         list(find_files([tmp_path]))
     write(tmp_path / "blank.txt", " \n\n ")
-    with pytest.raises(InputError, match="no document was left"):
+    with pytest.raises(InputError, match="the sources hold no text"):
         build_corpus([tmp_path], tmp_path / "out")
     assert not (tmp_path / "out" / "train.jsonl").exists()
 

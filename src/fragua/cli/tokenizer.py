@@ -27,15 +27,19 @@ def train(
     import json
     import time
 
+    from fragua.errors import InputError
     from fragua.progress import console
     from fragua.tokens.fit import fit_by_language
     from fragua.tokens.sources import Texts
     from fragua.tokens.train import train_tokenizer, vocabulary_for
 
     texts = Texts(corpus)
+    size = texts.count_bytes()
+    if not size:
+        raise InputError("holds no text", texts.path, "give another, or build a corpus: fragua corpus build")
     why = "as asked"
     if vocab_size is None:
-        vocab_size, why = vocabulary_for(texts.count_bytes())
+        vocab_size, why = vocabulary_for(size)
     started = time.monotonic()
     with console.status(f"learning {vocab_size:,} tokens"):
         tokenizer = train_tokenizer((text for _, text in texts), vocab_size)

@@ -96,7 +96,9 @@ class CorpusWriter:
     def finish(self, details: dict[str, Any] | None = None) -> CorpusCard:
         """Writes `corpus.json` and returns it. Raises InputError when nothing was written."""
         if not self.documents:
-            raise InputError("no document was left to write", self.out, "look at the sources, or give others")
+            dropped = ", ".join(f"{count} {why}" for why, count in self.dropped.items())
+            message = f"the sources hold no text{f' (dropped: {dropped})' if dropped else ''}"
+            raise InputError(message, mend="give others")
         if self._spare is not None:
             needed = self._share > 0 and not self._validation and self.documents > 1
             self._files["validation" if needed else "train"].write(self._spare[1])

@@ -18,7 +18,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from fragua.errors import InputError
-from fragua.files import atomic_write, digest_file, digest_json, read_json, write_json
+from fragua.files import atomic_write, digest_file, digest_json, make_folder, read_json, write_json
 
 FORMAT = 1
 TOKENS_PER_SHARD = 2**27
@@ -56,7 +56,7 @@ def write_shards(
     Raises InputError for an id that `dtype` can't hold, for documents of which only some have `trained`, and
     for none at all."""
     out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     (out / "index.json").unlink(missing_ok=True)
     for path in out.glob(".*-*.bin.*"):  # temporary files of a killed run
         path.unlink()

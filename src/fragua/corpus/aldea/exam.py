@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import asdict, replace
+from dataclasses import MISSING, asdict, fields, replace
 from typing import Any
 
 from fragua.corpus.aldea.abilities import ABILITIES
@@ -64,10 +64,14 @@ def item_to_json(item: ExamItem) -> dict[str, Any]:
 
 def item_from_json(row: dict[str, Any], place: str | None = None) -> ExamItem:
     """Raises InputError where a field is missing or the grader is unknown."""
-    try:
-        item = ExamItem(**row)
-    except TypeError as error:
-        raise InputError(f"not an exam item ({error})", place) from error
+    known = {each.name: each for each in fields(ExamItem)}
+    missing = [name for name, each in known.items() if each.default_factory is MISSING and name not in row]
+    if missing or row.keys() - known.keys():
+        told = f"without {', '.join(missing)}" if missing else f"with {', '.join(row.keys() - known.keys())}"
+        raise InputError(
+            f"not a question of an exam: {told}", place, "make one: fragua corpus aldea --out DIR"
+        )
+    item = ExamItem(**row)
     if item.grader not in GRADERS:
         raise InputError(f"unknown grader '{item.grader}'", place, f"known: {', '.join(GRADERS)}")
     return item
