@@ -1,0 +1,181 @@
+"""What a person would lose: knowing at once which file, row or option is wrong, and how to mend it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fragua.cli.main import main
+from fragua.files import write_jsonl
+from fragua.tokens.train import train_tokenizer
+
+TURNS = [{"role": "user", "content": "Hola"}, {"role": "assistant", "content": "Buenos días."}]
+Tells = Callable[..., str]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, tiny_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with what people give by mistake, and a good `model`, `corpus` and `tokenizer`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty.txt").touch()
+    (tmp_path / "empty.jsonl").touch()
+    (tmp_path / "latin1.txt").write_bytes("Mañana".encode("latin-1"))
+    (tmp_path / "text.txt").write_text("Había una vez una niña.", encoding="utf-8")
+    (tmp_path / "broken.jsonl").write_text('{"text": "uno"}\n{"text": \n', encoding="utf-8")
+    (tmp_path / "other.jsonl").write_text('{"body": "uno", "n": 3}\n', encoding="utf-8")
+    (tmp_path / "key.toml").write_text("[pretrain]\ndept = 3\n", encoding="utf-8")
+    (tmp_path / "syntax.toml").write_text("minutes = = 3\n", encoding="utf-8")
+    write_jsonl(tmp_path / "asked.jsonl", [{"messages": TURNS}, {"messages": TURNS[:1]}])
+    write_jsonl(tmp_path / "one.jsonl", [{"messages": TURNS}])
+    write_jsonl(tmp_path / "role.jsonl", [{"messages": [{"role": "wizard", "content": "?"}, *TURNS]}])
+    for split in ("train", "validation"):
+        write_jsonl(tmp_path / "corpus" / f"{split}.jsonl", [{"text": "el hierro canta"}] * 20)
+    train_tokenizer(["el hierro canta"] * 20, 300).save(tmp_path / "tokenizer")
+    shutil.copytree(tiny_dir, tmp_path / "model")
+    shutil.copytree(tiny_dir, tmp_path / "cut")
+    weights = tmp_path / "cut" / "model.safetensors"
+    os.truncate(weights, weights.stat().st_size // 2)
+    shutil.copytree(tiny_dir, tmp_path / "foreign")
+    config = json.loads((tiny_dir / "config.json").read_text("utf-8"))
+    (tmp_path / "foreign" / "config.json").write_text(json.dumps(config | {"model_type": "mamba"}), "utf-8")
+    shutil.copytree(tiny_dir, tmp_path / "unfinished")
+    (tmp_path / "unfinished" / "model.safetensors").unlink()
+    return tmp_path
+
+
+@pytest.fixture
+def tells(folder: Path, capsys: pytest.CaptureFixture[str]) -> Tells:
+    """Runs a command that must end with exit code 2, nothing on standard output, and one line of error."""
+
+    def run(*arguments: str) -> str:
+        assert main(list(arguments)) == 2, arguments
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        lines = [line for line in printed.err.splitlines() if line.strip()]
+        assert len(lines) == 1 and lines[0].startswith("error: "), printed.err
+        return lines[0]
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("corpus build nowhere --out c", "nowhere: no such file or folder"),
+        ("corpus build broken.jsonl --out c", "broken.jsonl:2: not JSON"),
+        (
+            "corpus build other.jsonl --out c",
+            "other.jsonl:1: 'text' is missing; columns with text here: body",
+        ),
+        ("corpus build latin1.txt --out c", "latin1.txt: not UTF-8 at byte 2; convert it first"),
+        ("corpus build key.toml --out c", "key.toml: unknown kind of file '.toml'; known: .txt"),
+        ("corpus build empty.txt --out c", "the sources hold no text"),
+        ("corpus build text.txt --out text.txt", "text.txt: is a file, a folder is needed"),
+        ("corpus build text.txt --out c --validation-share 2", "validation_share is 2.0"),
+        ("corpus build text.txt", "Missing option '--out'; see 'fragua corpus build --help'"),
+        ("corpus aldea", "--out: no place to write the world"),
+        ("corpus aldea --megabytes 0", "Invalid value for '--megabytes'"),
+        ("corpus stats model", "model: not a corpus"),
+        ("tokenizer train nowhere --out t", "nowhere: no such file; name a corpus folder"),
+        ("tokenizer train empty.jsonl --out t", "empty.jsonl: holds no text"),
+        ("tokenizer train broken.jsonl --out t", "broken.jsonl:2: not JSON"),
+        (
+            "tokenizer train corpus --vocab-size 10 --out t",
+            "a vocabulary of 10 is too small; 262 is the least",
+        ),
+        ("tokenizer train corpus --out empty.txt", "empty.txt: is a file, a folder is needed"),
+    ],
+)
+def test_texts(tells: Tells, command: str, told: str) -> None:
+    assert told in tells(*command.split())
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("pretrain nowhere --tokenizer tokenizer --out m", "nowhere: no train.jsonl; make a corpus with"),
+        ("pretrain corpus --tokenizer corpus --out m", "corpus: no tokenizer.json here; name a tokenizer's"),
+        ("pretrain corpus --tokenizer tokenizer --out m --depth 0", "depth"),
+        ("pretrain corpus --tokenizer tokenizer --out m --optimizer sgd", "'muon' or 'adamw'"),
+        ("pretrain corpus --tokenizer tokenizer --out model", "model: is in use by something else"),
+        ("pretrain corpus --tokenizer tokenizer --out text.txt", "text.txt: is in use by something else"),
+        ("finetune model --data nowhere --out a", "nowhere: no such file"),
+        ("finetune model --data asked.jsonl --out a", "asked.jsonl:2: no assistant's turn"),
+        ("finetune model --data role.jsonl --out a", "role.jsonl:1: unknown role 'wizard'; known: system"),
+        ("finetune model --data broken.jsonl --out a", "broken.jsonl:1: no known form of conversation"),
+        ("finetune model --data one.jsonl --out a", "two at least are needed"),
+        ("finetune model --data empty.jsonl --out a", "two at least are needed"),
+        ("finetune unfinished --data one.jsonl --out a", "unfinished: no model.safetensors"),
+        ("finetune corpus --data one.jsonl --out a", "corpus: no tokenizer.json here"),
+    ],
+)
+def test_learning(tells: Tells, command: str, told: str) -> None:
+    assert told in tells(*command.split())
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("generate nowhere -p Hola", "nowhere: no such directory; a model directory is needed"),
+        ("generate tokenizer -p Hola", "tokenizer: no config.json"),
+        ("generate cut -p Hola", "cut/model.safetensors: cannot be read"),
+        ("generate foreign -p Hola", "foreign/config.json: unknown model_type 'mamba'"),
+        ("generate unfinished -p Hola", "unfinished: no model.safetensors; is the run unfinished?"),
+        ("generate model", "Missing option '--prompt'"),
+        ("generate model -p Hola --temperature -1", "temperature"),
+        ("generate model -p Hola --top-p 2", "top_p"),
+        ("generate model -p Hola --max-tokens 0", "max_tokens"),
+        ("generate model -p Hola --overflow wrap", "'error' or 'slide'"),
+        ("generate model -p Hola --colour", "No such option: --colour"),
+        ("chat nowhere", "nowhere: no such directory"),
+        ("chat cut", "cut/model.safetensors: cannot be read"),
+        ("chat model --lang fr", "--lang: 'fr' is not a language it speaks; es or en"),
+        ("evaluate model", "Missing option '--task'"),
+        ("evaluate model --task beauty", "--task: 'beauty' is not a task; perplexity or exam"),
+        ("evaluate model --task perplexity", "--data: a text is needed"),
+        ("evaluate model --task perplexity --data nowhere", "nowhere: no such file"),
+        ("evaluate model --task perplexity --data broken.jsonl", "broken.jsonl:2: not JSON"),
+        ("evaluate model --task perplexity --data other.jsonl", 'other.jsonl:1: no "text" in this row'),
+        ("evaluate model --task exam", "--data or --world: one of the two is needed"),
+        ("evaluate model --task exam --data one.jsonl", "one.jsonl:1: not a question of an exam: without id"),
+        ("evaluate model --task exam --data empty.jsonl", "empty.jsonl: holds no question"),
+        ("bench nothing", "no benchmark 'nothing'; known: pretrain"),
+    ],
+)
+def test_talking_and_measuring(tells: Tells, command: str, told: str) -> None:
+    assert told.replace("/", os.sep) in tells(*command.split())
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("run nowhere.toml", "nowhere.toml: no such recipe; built in: laptop, smoke"),
+        ("run key.toml", "key.toml: unknown key 'pretrain.dept'; did you mean 'depth'?"),
+        ("run syntax.toml", "syntax.toml: not TOML"),
+        ("plan smoke --set pretrain.depth", "'pretrain.depth' is not key=value"),
+        ("plan smoke --set pretrain.depth=deep", "pretrain.depth: "),
+        ("plan smoke --depth 0", "pretrain.depth"),
+    ],
+)
+def test_recipes(tells: Tells, command: str, told: str) -> None:
+    assert told in tells(*command.split())
+
+
+def test_a_prompt_that_is_too_long_says_by_how_much_and_what_to_do(tells: Tells) -> None:
+    told = tells("generate", "model", "-p", "hierro " * 200)
+    assert "do not fit: the context holds 96" in told and "slide" in told
+
+
+def test_half_a_character_on_the_command_line_is_told_with_its_place(tells: Tells) -> None:
+    assert "lone surrogate U+DCFF at character 4" in tells("generate", "model", "-p", "Hola\udcff")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written_is_named(tells: Tells, folder: Path) -> None:
+    (folder / "closed").mkdir(mode=0o555)
+    assert "closed" in tells("corpus", "build", "text.txt", "--out", "closed/c")
