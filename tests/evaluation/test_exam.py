@@ -33,6 +33,8 @@ def test_who_knows_half_gets_half(items: list[ExamItem]) -> None:
     result = run_exam(lm, items)
     assert [answer["correct"] for answer in result["answers"]] == [True, False] * 20
     assert result["accuracy"]["low"] < 0.5 < result["accuracy"]["high"]
+    reasons = {answer["why"] for answer in result["answers"] if not answer["correct"]}
+    assert reasons and "the question does not fit the context" not in reasons
 
 
 def test_a_question_that_does_not_fit_is_wrong_and_says_so(items: list[ExamItem]) -> None:

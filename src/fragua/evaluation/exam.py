@@ -89,7 +89,7 @@ def _graded(item: ExamItem, reply: Reply | None) -> dict[str, Any]:
         "reply": reply[-1].get("content", "") if reply else "",
         "messages": reply or [],
         "correct": bool(told and told.correct),
-        "why": told.why if told else "the question does not fit the context",
+        "why": "the question does not fit the context" if told is None else told.why,
     }
 
 
