@@ -14,18 +14,19 @@ CHUNK = 2048
 
 
 class _ChunkedCrossEntropy(torch.autograd.Function):
-    """Makes the gradients in the forward pass, chunk by chunk: three products, no logits kept, none made twice."""
+    """Makes the gradients in the forward pass, chunk by chunk: three products, no logits kept, none made twice, and
+    nothing computed where there is no loss."""
 
     @staticmethod
     def forward(ctx: Any, x_ND: Tensor, weight_VD: Tensor, targets_N: Tensor, chunk: int) -> Tensor:
         total = torch.zeros((), dtype=torch.float32, device=x_ND.device)
-        grad_x_ND = torch.empty_like(x_ND)
+        grad_x_ND = torch.zeros_like(x_ND)
         grad_weight_VD = torch.zeros_like(weight_VD, dtype=torch.float32)
-        for start in range(0, x_ND.shape[0], chunk):
-            part, targets = x_ND[start : start + chunk], targets_N[start : start + chunk]
-            loss, slope_NV = _softmax_slope(part @ weight_VD.mT, targets)
+        for places in (targets_N != IGNORE).nonzero()[:, 0].split(chunk):
+            part = x_ND[places]
+            loss, slope_NV = _softmax_slope(part @ weight_VD.mT, targets_N[places])
             total += loss
-            grad_x_ND[start : start + chunk] = slope_NV @ weight_VD
+            grad_x_ND[places] = slope_NV @ weight_VD
             grad_weight_VD += slope_NV.mT @ part
         ctx.save_for_backward(grad_x_ND, grad_weight_VD)
         return total
@@ -33,17 +34,16 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
         grad_x_ND, grad_weight_VD = ctx.saved_tensors
-        return grad_x_ND * grads[0], grad_weight_VD * grads[0], None, None
+        return grad_x_ND.mul_(grads[0]), grad_weight_VD.mul_(grads[0]), None, None
 
 
 def _softmax_slope(logits_NV: Tensor, targets_N: Tensor) -> tuple[Tensor, Tensor]:
-    """Summed loss, and softmax minus one-hot; both zero where the target is IGNORE."""
+    """Summed loss, and softmax minus one-hot, in the memory of one matrix [N, V]."""
     logprobs_NV = F.log_softmax(logits_NV.float(), dim=-1)
-    kept_N1 = (targets_N != IGNORE)[:, None]
-    index_N1 = targets_N.clamp(min=0)[:, None]
-    loss = -(logprobs_NV.gather(1, index_N1) * kept_N1).sum()
-    columns_V = torch.arange(logits_NV.shape[1], device=logits_NV.device)
-    slope_NV = (logprobs_NV.exp() - (columns_V == index_N1).float()) * kept_N1
+    index_N1 = targets_N[:, None]
+    loss = -logprobs_NV.gather(1, index_N1).sum()
+    slope_NV = logprobs_NV.exp_()
+    slope_NV.scatter_add_(1, index_N1, torch.full_like(index_N1, -1, dtype=slope_NV.dtype))
     return loss, slope_NV.to(logits_NV.dtype)
 
 

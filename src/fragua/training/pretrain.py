@@ -48,8 +48,8 @@ class PretrainSettings(Settings):
     sample_prompts: list[dict[str, str]] = PROMPTS
 
     def training(self, width: int) -> Training:
-        """The trainer's settings; the learning rate falls with the root of the width (256: 0.01 with Muon)."""
-        peak = {"muon": 0.01, "adamw": 0.003}[self.optimizer]
+        """The trainer's settings; the learning rate falls with the root of the width (256: 0.015 with Muon)."""
+        peak = {"muon": 0.015, "adamw": 0.003}[self.optimizer]
         return Training.parse(
             dict(
                 steps=self.steps,
