@@ -139,6 +139,7 @@ def main() -> dict[str, Any]:
         "tokens_per_s": {name: round(statistics.median(rate)) for name, rate in rates.items()},
         "peak_share": {name: round(share, 3) for name, share in shares.items()},
         "peak_flops": peaks,
+        "mfu": round(shares["fragua"], 3) if on.type == "cuda" else None,
         "bfloat16_emulated": emulated,
         "first_step_s": {name: round(seconds, 1) for name, seconds in first_s.items()},
         "precision": precision,

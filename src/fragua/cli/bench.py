@@ -38,6 +38,8 @@ def bench(
     for ratio, value in figures.get("ratios", {}).items():
         low, high = figures["ratio_spread"][ratio]
         print(f"{ratio}: {value:.2f} ({low:.2f} to {high:.2f})")
+    for runner, share in figures.get("peak_share", {}).items():
+        print(f"{runner}: {share:.0%} of the measured matrix peak")
     print(f"written: {out or folder / 'results' / f'{name}.json'}")
 
 
