@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,8 @@ def _conversation(exchanges: list[dict[str, Any]], say: Say, console: Console) -
             mark, style = ("› ", "bold") if message["role"] == "user" else ("  ", "yellow")
             for call in message.get("tool_calls") or []:
                 function = call["function"]
-                _line("    ⚒ ", f"{function['name']} {function['arguments']}", "dim", console)
+                arguments = json.dumps(function["arguments"], ensure_ascii=False)
+                _line("    ⚒ ", f"{function['name']} {arguments}", "dim", console)
             if message.get("content"):
                 _line(mark, message["content"], style, console)
 

@@ -54,6 +54,8 @@ class Terminal:
         text = Text()
         text.append(f"  {row['step']:>6} · {FLAGS.get(row['lang'], row['lang'])}  ", style="dim")
         text.append(plain(row["prompt"]), style="yellow")
+        answers = row.get("kind") == "answer"
+        text.append(" → " if answers else " " if row["text"][:1].isspace() else "")
         text.append(plain(row["text"]))
         self.console.print(text, highlight=False)
 

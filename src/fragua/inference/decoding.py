@@ -30,7 +30,7 @@ class Ending:
 def check_room(tokens: int, context: int, overflow: str) -> None:
     """Raises InputError where a prompt of `tokens` leaves no room for an answer and may not slide."""
     if tokens >= context and overflow == "error":
-        mend = "shorten it, or choose overflow='slide' to read only its end"
+        mend = "shorten it, or let it slide (overflow='slide', --overflow slide) to read only its end"
         raise InputError(
             f"{tokens} tokens do not fit: the context holds {context}, the answer included", "prompt", mend
         )

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fragua.errors import InputError
+from fragua.files import make_folder
 
 
 @contextmanager
 def only_run(out: Path) -> Iterator[None]:
     """Holds `out/.lock` while the block runs. Raises InputError where another run holds it."""
-    out.mkdir(parents=True, exist_ok=True)
-    handle = os.open(out / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    handle = os.open(make_folder(out) / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:
         if not _taken(handle):
             raise InputError(

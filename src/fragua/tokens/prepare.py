@@ -44,14 +44,14 @@ def tokenize_corpus(path: str | Path, tokenizer: Tokenizer, out: str | Path) -> 
 
 
 def tokenize_conversations(
-    conversations: str | Path | Iterable[Sequence[dict[str, Any]]],
+    conversations: str | Path | Iterable[Sequence[dict[str, Any]] | dict[str, Any]],
     tokenizer: Tokenizer,
     out: str | Path,
     tools: Sequence[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Conversations as shards with the assistant's tokens marked; returns the index.
 
-    `conversations` is a JSONL file of rows `{"messages": […], "tools"?: […]}` or lists of messages. Tool-call
+    `conversations`: a JSONL file of rows `{"messages": […], "tools"?: […]}`, such rows, or lists of messages. Tool-call
     arguments given as JSON text are written in one canonical form. `tools` is shown to every conversation
     that brings none of its own. Raises InputError naming the row (or conversation, from 0) that is no use."""
 
@@ -82,8 +82,9 @@ def _conversations(source: str | Path | Iterable[Any]) -> Iterator[tuple[str, An
         for number, row in read_jsonl(source):
             yield f"{source}:{number}", row.get("messages"), row.get("tools")
     else:
-        for number, messages in enumerate(source):
-            yield f"conversation {number}", messages, None
+        for number, item in enumerate(source):
+            row = item if isinstance(item, dict) else {"messages": item}
+            yield f"conversation {number}", row.get("messages"), row.get("tools")
 
 
 def _canonical(messages: Any) -> Any:

@@ -75,11 +75,12 @@ def finetune(
     """Fine-tunes on conversations (OpenAI messages, Alpaca or ShareGPT); resumes and raises as `pretrain` does."""
     out = Path(out)
     tokenizer = Tokenizer.load(settings.model)
-    data = {"conversations": digest_file(_file(settings.data)), "model": _weights_digest(settings.model)}
+    conversations = _conversations(settings.data)
+    data = {"conversations": digest_file(settings.data), "model": _weights_digest(settings.model)}
     claim(out, "assistant", settings.model_dump(mode="json", exclude={"model", "data"}), data)
     if figures := finished_figures(out):
         return figures
-    train, held_out = _shards(settings.data, tokenizer, out / "shards")
+    train, held_out = _shards(conversations, tokenizer, out / "shards")
     model = load_model(settings.model).to(device())
     context = model.config.context
     objective = NextToken(train, held_out, tokenizer, context, settings.seed, split_long=False)
@@ -96,7 +97,9 @@ def finetune(
         rows = []
         for prompt in settings.sample_prompts:
             answer = lm.chat([{"role": "user", "content": prompt["text"]}], max_tokens=48)
-            rows.append({"lang": prompt["lang"], "prompt": prompt["text"], "text": answer.content})
+            rows.append(
+                {"lang": prompt["lang"], "prompt": prompt["text"], "text": answer.content, "kind": "answer"}
+            )
         return rows
 
     trainer = Trainer(
@@ -118,18 +121,22 @@ FILLED = 0.93
 """The share of a row that packed conversations fill, about."""
 
 
-def _file(path: Path) -> Path:
+def _conversations(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         raise InputError("no such file", path, "a JSON or JSONL file of conversations is needed")
-    return path
+    conversations = [
+        conversation.model_dump(include={"messages", "tools"}) for conversation in read_conversations(path)
+    ]
+    if len(conversations) < 2:
+        raise InputError(
+            f"{len(conversations)} conversations", path, "two at least are needed, one to be held out"
+        )
+    return conversations
 
 
-def _shards(path: Path, tokenizer: Tokenizer, out: Path) -> tuple[Shards, Shards]:
-    """Conversations as tokens, a fiftieth held out evenly through the file (one at least)."""
+def _shards(conversations: list[dict[str, Any]], tokenizer: Tokenizer, out: Path) -> tuple[Shards, Shards]:
+    """Conversations as tokens, made once; a fiftieth held out evenly (one at least)."""
     if not (out / "validation" / "index.json").is_file():
-        conversations = [conversation.messages for conversation in read_conversations(path)]
-        if len(conversations) < 2:
-            raise InputError(f"{len(conversations)} conversations", path, "two at least are needed")
         every = max(2, min(round(1 / HELD_OUT_SHARE), len(conversations)))
         parts = {
             "train": [row for number, row in enumerate(conversations) if number % every != every - 1],

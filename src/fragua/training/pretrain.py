@@ -127,6 +127,8 @@ def _corpus_file(corpus: Path, name: str) -> Path:
     path = corpus / name
     if not path.is_file():
         raise InputError(f"no {name}", corpus, "make a corpus with: fragua corpus build SOURCE… --out DIR")
+    if not path.stat().st_size:
+        raise InputError("is empty", path, "a corpus needs two documents at least, one of them held out")
     return path
 
 
