@@ -39,8 +39,9 @@ class Costs:
 
 
 COSTS = Costs()
-DEPTHS = range(2, 65)
-MIN_TOKENS_PER_PARAMETER = 1.0
+DEPTHS = range(3, 65)
+"""Two layers learn facts but copy nothing from the prompt (docs/decisions/0006): the dial takes three at least."""
+MIN_TOKENS_PER_PARAMETER = 0.4
 MIN_STEPS = 40
 COMPILE_MINUTES = 4
 MOST_WORDS = 4096

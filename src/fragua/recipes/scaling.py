@@ -37,7 +37,12 @@ class ScalingLaw:
 
 
 ALDEA = ScalingLaw(
-    floor=0.45, parameters=30.0, parameters_power=0.34, tokens=5400.0, tokens_power=0.65, repeat_worth=15.4
+    floor=0.036,
+    parameters=10_800.0,
+    parameters_power=0.75,
+    tokens=2026.0,
+    tokens_power=0.55,
+    repeat_worth=15.4,
 )
 """Put through a handful of short runs on the embedded world (docs/decisions/0006): a guide for the dial."""
 
