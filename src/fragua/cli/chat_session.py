@@ -14,7 +14,7 @@ from rich.text import Text
 
 from fragua.cli.language import Say
 from fragua.cli.screen import clean
-from fragua.errors import FraguaError, RunError
+from fragua.errors import FraguaError
 from fragua.files import read_json, write_jsonl
 from fragua.inference.chat import fit_turns
 from fragua.inference.completion import Event, Message, Options
@@ -135,7 +135,7 @@ class ChatSession:
         path = Path(name).expanduser()
         try:
             write_jsonl(path, [{"messages": self.messages}])
-        except (OSError, RunError) as error:
+        except (OSError, FraguaError) as error:
             self.note(self.say(f"No se pudo guardar: {error}", f"It could not be saved: {error}"))
             return
         count = len(self.messages)

@@ -75,8 +75,8 @@ def finetune(
     """Fine-tunes on conversations (OpenAI messages, Alpaca or ShareGPT); resumes and raises as `pretrain` does."""
     out = Path(out)
     tokenizer = Tokenizer.load(settings.model)
-    conversations = _conversations(settings.data)
-    data = {"conversations": digest_file(settings.data), "model": _weights_digest(settings.model)}
+    weights, conversations = _weights_digest(settings.model), _conversations(settings.data)
+    data = {"conversations": digest_file(settings.data), "model": weights}
     claim(out, "assistant", settings.model_dump(mode="json", exclude={"model", "data"}), data)
     if figures := finished_figures(out):
         return figures
