@@ -111,7 +111,9 @@ class Reader:
         return found
 
     def _tokens(self, text: str) -> tuple[list[str], list[str], set[int]]:
-        raw, words, pauses = [], [], set()
+        raw: list[str] = []
+        words: list[str] = []
+        pauses: set[int] = set()
         for word in _TOKEN.findall(text):
             plain = word.translate(_PLAIN).lower()
             if word in ",;":
