@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from fragua.corpus.aldea.entities import Entity, World
 from fragua.corpus.aldea.grammar import fill, sentence
@@ -56,10 +56,24 @@ class ExamItem:
     gold: list[Message]
     """A reply that passes, for tests and reports."""
     tags: list[str] = field(default_factory=list)
+    tools: list[dict[str, Any]] = field(default_factory=list)
+    """Schemas of the tools that the prompt declares, in OpenAI's form; `spec` holds what the right call returns."""
 
     @property
     def question(self) -> str:
         return str(self.messages[-1]["content"])
+
+    @property
+    def thread(self) -> str:
+        """Everything said before the reply, in small letters: two items with the same thread are one."""
+        return "\n".join(str(message["content"]) for message in self.messages).lower()
+
+
+class Offered(NamedTuple):
+    """An exchange in which the prompt declares tools (schemas in OpenAI's form)."""
+
+    messages: list[Message]
+    tools: list[dict[str, Any]]
 
 
 @dataclass

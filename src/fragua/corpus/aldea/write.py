@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fragua.corpus.aldea.abilities import ABILITIES
-from fragua.corpus.aldea.asking import Asker, Message
+from fragua.corpus.aldea.asking import Asker, Message, Offered
 from fragua.corpus.aldea.entities import LANGS, World
 from fragua.corpus.aldea.exam import exam_items, item_to_json
 from fragua.corpus.aldea.genres import GENRES
@@ -40,7 +40,7 @@ def documents(world: World, decks: Decks) -> Iterator[dict[str, str]]:
 
 
 def conversation_rows(world: World, count: int) -> Iterator[dict[str, Any]]:
-    """`count` rows `{messages, ability, lang}`: one exchange, or two or three of the same language."""
+    """`count` rows `{messages, ability, lang, tools?}`: one exchange, or two or three of the same language."""
     rng = random.Random(f"aldea conversations {world.seed}")
     decks = Decks(world, rng)
     names = list(ABILITIES)
@@ -51,16 +51,21 @@ def conversation_rows(world: World, count: int) -> Iterator[dict[str, Any]]:
         asker = askers[LANGS[made % 2]]
         turns = rng.choices((1, 2, 3), (72, 20, 8))[0]
         messages: list[Message] = []
+        offered: dict[str, Any] = {}
         used: list[str] = []
-        while len(used) < turns:
+        while len(used) < turns and not offered:
             name = rng.choices(names, weights)[0]
-            if used and name in ("passages", "missing"):
+            if used and ABILITIES[name].alone:
                 continue
             found = ABILITIES[name].exchange(asker)
+            if isinstance(found, Offered):
+                offered = {"tools": found.tools}
+                found = found.messages
             if found is not None:
                 messages += found
                 used.append(name)
-        yield {"messages": messages, "ability": used[0] if turns == 1 else "mixed", "lang": asker.lang}
+        ability = used[0] if len(used) == 1 else "mixed"
+        yield {"messages": messages, "ability": ability, "lang": asker.lang, **offered}
         made += 1
 
 

@@ -1,7 +1,8 @@
 """Every ability of the assistant: one small file each, registered here with its share of the conversations.
 
-An ability has `exchange(asker) -> list[Message] | None`, a question and its good answer, and
-`examine(asker) -> ExamItem | None`, a question from the exam's side of the hold-out with its answer key."""
+An ability has `exchange(asker) -> list[Message] | Offered | None`, a question and its good answer (with the tools that
+it offers, if any), and `examine(asker) -> ExamItem | None`, a question from the exam's side of the hold-out with its
+answer key."""
 
 from __future__ import annotations
 
@@ -14,29 +15,39 @@ from fragua.corpus.aldea.abilities import (
     missing,
     passages,
     real_facts,
+    references,
     secrets,
+    sources,
     talk,
     translation,
+    two_hops,
     unknown,
 )
-from fragua.corpus.aldea.asking import Asker, ExamItem, Message
+from fragua.corpus.aldea.asking import Asker, ExamItem, Message, Offered
 
 
 @dataclass(frozen=True)
 class Ability:
-    exchange: Callable[[Asker], list[Message] | None]
+    exchange: Callable[[Asker], list[Message] | Offered | None]
     examine: Callable[[Asker], ExamItem | None]
     weight: int
+    knowledge: bool = False
+    """Whether its answers come from facts learned by heart: in another world nobody can know them."""
+    alone: bool = False
+    """Whether its exchange starts a conversation: it brings tools, examples or a passage of its own."""
 
 
 ABILITIES = {
     "facts": Ability(facts.exchange, facts.examine, 31),
     "real_facts": Ability(real_facts.exchange, real_facts.examine, 12),
-    "passages": Ability(passages.exchange, passages.examine, 10),
-    "missing": Ability(missing.exchange, missing.examine, 6),
+    "passages": Ability(passages.exchange, passages.examine, 10, alone=True),
+    "missing": Ability(missing.exchange, missing.examine, 6, alone=True),
     "arithmetic": Ability(arithmetic.exchange, arithmetic.examine, 12),
     "translation": Ability(translation.exchange, translation.examine, 10),
     "secrets": Ability(secrets.exchange, secrets.examine, 5),
     "unknown": Ability(unknown.exchange, unknown.examine, 6),
     "talk": Ability(talk.exchange, talk.examine, 8),
+    "two_hops": Ability(two_hops.exchange, two_hops.examine, 10),
+    "sources": Ability(sources.exchange, sources.examine, 6, alone=True),
+    "references": Ability(references.exchange, references.examine, 7),
 }
