@@ -31,7 +31,7 @@ def world() -> World:
 
 @pytest.fixture(scope="module")
 def items(world: World) -> list[ExamItem]:
-    return exam_items(world, seed=0, n=450)
+    return exam_items(world, seed=0, n=50 * len(ABILITIES))
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +48,11 @@ def by_family(items: list[ExamItem]) -> dict[str, list[ExamItem]]:
 
 def test_families_and_languages_have_equal_parts(items: list[ExamItem]) -> None:
     counts = Counter((item.family, item.lang) for item in items)
-    assert len(items) == 450 and set(counts) == {(family, lang) for family in ABILITIES for lang in LANGS}
+    assert len(items) == 50 * len(ABILITIES) and set(counts) == {
+        (family, lang) for family in ABILITIES for lang in LANGS
+    }
     assert set(counts.values()) == {25}
-    assert len({item.id for item in items}) == 450 and len({item.question.lower() for item in items}) == 450
+    assert len({item.id for item in items}) == len({item.thread for item in items}) == len(items)
 
 
 def test_gold_replies_pass_their_own_grader(items: list[ExamItem]) -> None:
@@ -68,7 +70,7 @@ def test_constant_answers_score_low_in_every_family(items: list[ExamItem]) -> No
     """Even the best of all good answers of a family, given to all of its questions."""
     for family, members in by_family(items).items():
         best = max(sum(bool(grade(item, other.gold)) for item in members) for other in members)
-        assert best / len(members) <= 0.16, family
+        assert best / len(members) <= 0.1, (family, best)
     every = "No sé. Lo siento, no puedo. I do not know. El texto no dice."
     assert not any(grade(item, [assistant(every)]) for item in items)
 
@@ -76,9 +78,14 @@ def test_constant_answers_score_low_in_every_family(items: list[ExamItem]) -> No
 def test_no_question_of_the_exam_stands_in_the_conversations(
     items: list[ExamItem], rows: list[dict[str, Any]]
 ) -> None:
-    told = {normal(m["content"]) for row in rows for m in row["messages"] if m["role"] == "user"}
+    told = set()
+    for row in rows:
+        said = [m["content"] for m in row["messages"]]
+        for at, message in enumerate(row["messages"]):
+            if message["role"] == "user":
+                told |= {normal(" ".join(said[start : at + 1])) for start in range(at + 1)}
     for item in items:
-        assert normal(item.question) not in told, item.question
+        assert normal(item.thread) not in told, item.thread
 
 
 def test_no_question_or_translation_of_the_exam_stands_in_the_texts(
@@ -88,14 +95,15 @@ def test_no_question_or_translation_of_the_exam_stands_in_the_texts(
     told, pairs = set(), set()
     for row in itertools.islice(texts, 3000):
         lines = row["text"].split("\n")
-        told |= {normal(line.split(": ", 1)[-1]) for line in lines}
+        said = [line.split(": ", 1)[-1] for line in lines]
+        told |= {normal(" ".join(said[at : at + n])) for n in (1, 3) for at in range(len(said))}
         if row["genre"] == "parallel":
             pairs |= {normal(line.lstrip("-= ").split(": ", 1)[-1]) for line in lines}
     for item in items:
         if item.family == "translation":
             assert normal(item.gold[-1]["content"]) not in pairs, item.question
         elif item.family not in ("talk", "unknown"):
-            assert normal(item.question) not in told, item.question
+            assert normal(item.thread) not in told, item.thread
 
 
 def test_operands_of_the_exam_never_meet_in_the_conversations(
@@ -141,7 +149,7 @@ def test_conversations_show_every_ability_briefly(rows: list[dict[str, Any]]) ->
 
 
 def test_the_same_seed_asks_the_same_and_items_survive_json(world: World, items: list[ExamItem]) -> None:
-    again = exam_items(build_world(SEED), seed=0, n=450)
+    again = exam_items(build_world(SEED), seed=0, n=50 * len(ABILITIES))
     assert [item_to_json(item) for item in again] == [item_to_json(item) for item in items]
     assert [item_from_json(item_to_json(item)) for item in items[:20]] == items[:20]
     assert {i.question for i in exam_items(world, seed=1, n=90)} != {i.question for i in items[:90]}

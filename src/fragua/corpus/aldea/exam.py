@@ -44,9 +44,9 @@ def exam_items(world: World, seed: int, n: int) -> list[ExamItem]:
             if wanted == 0:
                 break
             item = ABILITIES[family].examine(asker)
-            if item is None or item.question.lower() in asked or grade(item, [assistant(item.question)]):
+            if item is None or item.thread in asked or grade(item, [assistant(item.question)]):
                 continue
-            asked.add(item.question.lower())
+            asked.add(item.thread)
             items.append(replace(item, id=f"{family}-{lang}-{wanted}"))
             wanted -= 1
     rng.shuffle(items)

@@ -20,6 +20,8 @@ class Passage:
     lang: str
     facts: tuple[Fact, ...]
     people: tuple[Entity, ...]
+    sentences: tuple[str, ...]
+    """The sentence of each fact."""
 
     def question(self, fact: Fact, rng: random.Random, numbers: Sequence[int] = ()) -> str:
         """A question about the fact; for an animal it is asked from its owner."""
@@ -76,7 +78,7 @@ def passage(world: World, rng: random.Random, lang: str, strangers: Sequence[Ent
                 subject, other = person, rng.choice(world.of_kind(KINDS[relation]))
             facts.append(Fact(-1, relation, subject, other))
     said = [_say(fact, rng, lang) for fact in facts]
-    return Passage(" ".join(said), lang, tuple(facts), tuple(people))
+    return Passage(" ".join(said), lang, tuple(facts), tuple(people), tuple(said))
 
 
 def _say(fact: Fact, rng: random.Random, lang: str) -> str:

@@ -32,14 +32,14 @@ class Ability:
     examine: Callable[[Asker], ExamItem | None]
     weight: int
     knowledge: bool = False
-    """Whether its answers come from facts learned by heart: in another world nobody can know them."""
+    """Whether its answers are facts learned by heart: those of another world nobody can know."""
     alone: bool = False
     """Whether its exchange starts a conversation: it brings tools, examples or a passage of its own."""
 
 
 ABILITIES = {
-    "facts": Ability(facts.exchange, facts.examine, 31),
-    "real_facts": Ability(real_facts.exchange, real_facts.examine, 12),
+    "facts": Ability(facts.exchange, facts.examine, 31, knowledge=True),
+    "real_facts": Ability(real_facts.exchange, real_facts.examine, 12, knowledge=True),
     "passages": Ability(passages.exchange, passages.examine, 10, alone=True),
     "missing": Ability(missing.exchange, missing.examine, 6, alone=True),
     "arithmetic": Ability(arithmetic.exchange, arithmetic.examine, 12),
@@ -47,7 +47,7 @@ ABILITIES = {
     "secrets": Ability(secrets.exchange, secrets.examine, 5),
     "unknown": Ability(unknown.exchange, unknown.examine, 6),
     "talk": Ability(talk.exchange, talk.examine, 8),
-    "two_hops": Ability(two_hops.exchange, two_hops.examine, 10),
+    "two_hops": Ability(two_hops.exchange, two_hops.examine, 10, knowledge=True),
     "sources": Ability(sources.exchange, sources.examine, 6, alone=True),
-    "references": Ability(references.exchange, references.examine, 7),
+    "references": Ability(references.exchange, references.examine, 7, knowledge=True),
 }

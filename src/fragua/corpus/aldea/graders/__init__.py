@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fragua.corpus.aldea.asking import ExamItem, Message
-from fragua.corpus.aldea.graders import abstention, answer, calculation, refusal, translation, words
+from fragua.corpus.aldea.graders import (
+    abstention,
+    answer,
+    calculation,
+    quotation,
+    refusal,
+    translation,
+    words,
+)
 from fragua.corpus.aldea.graders.text import Grade
 
 GRADERS: dict[str, Callable[[ExamItem, list[Message]], Grade]] = {
@@ -15,4 +23,5 @@ GRADERS: dict[str, Callable[[ExamItem, list[Message]], Grade]] = {
     "refusal": refusal.grade,
     "translation": translation.grade,
     "words": words.grade,
+    "quotation": quotation.grade,
 }
