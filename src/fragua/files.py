@@ -148,6 +148,17 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
             yield number, row
 
 
+def flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    """The leaves of nested dictionaries by their dotted path."""
+    if not isinstance(value, dict):
+        return {prefix: value}
+    return {
+        name: leaf
+        for key, inner in value.items()
+        for name, leaf in flat(inner, f"{prefix}.{key}".lstrip(".")).items()
+    }
+
+
 def digest_file(path: str | Path) -> str:
     """SHA-256 of the bytes, in hexadecimal."""
     with open(path, "rb") as file:  # noqa: PTH123

@@ -51,6 +51,7 @@ def test_a_life_leaves_everything_that_was_promised(smoke_run: SmokeRun) -> None
         "exam/base.json",
         "exam/assistant.json",
         "talk/conversation.json",
+        "talk/strangers.json",
         "report/index.html",
         "report/learning.png",
         "report/exam.png",
@@ -95,6 +96,16 @@ def test_the_same_command_again_skips_all(smoke_run: SmokeRun) -> None:
     assert time.monotonic() - started < 30
     assert before == {path: path.stat().st_mtime_ns for path in smoke_run.out.rglob("*.safetensors")}
     assert "Questions to try" in again.stdout
+
+
+def test_other_settings_never_redo_a_finished_life_unasked(smoke_run: SmokeRun) -> None:
+    before = {path: path.stat().st_mtime_ns for path in smoke_run.out.rglob("*") if path.is_file()}
+    refused = fragua("run", "smoke", "--out", str(smoke_run.out), "--set", "seed=3")
+    assert refused.returncode == 2 and refused.stderr.count("\n") == 1
+    assert "holds a life with seed = 0, not 3; --fresh does it again" in refused.stderr
+    assert before == {path: path.stat().st_mtime_ns for path in smoke_run.out.rglob("*") if path.is_file()}
+    in_spanish = fragua("run", "smoke", "--out", str(smoke_run.out), "--lang", "es")
+    assert in_spanish.returncode == 0 and in_spanish.stderr.count("ya estaba hecho") == len(STAGES) - 1
 
 
 def test_standard_output_is_one_json_object(smoke_run: SmokeRun) -> None:

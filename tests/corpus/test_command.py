@@ -26,6 +26,13 @@ def test_build_and_stats_print_one_object(tmp_path: Path) -> None:
     assert "documents" in runner.invoke(app, ["stats", str(tmp_path / "out")]).stdout
 
 
+def test_a_count_of_nothing_named_is_not_shown(tmp_path: Path) -> None:
+    """Plain texts have no genre."""
+    (tmp_path / "a.txt").write_text("Uno.")
+    built = runner.invoke(app, ["build", str(tmp_path / "a.txt"), "--out", str(tmp_path / "out")])
+    assert "sources" in built.stdout and "genres" not in built.stdout
+
+
 def test_the_graph_is_json_and_needs_no_directory() -> None:
     graph = json.loads(runner.invoke(app, ["aldea", "--graph", "--seed", "3"]).stdout)
     assert graph["seed"] == 3 and len(graph["entities"]) >= 300

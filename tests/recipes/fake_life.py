@@ -6,12 +6,12 @@ import math
 from pathlib import Path
 from typing import Any
 
-from fragua.evaluation.exam import share
+from fragua.evaluation.exam import shares
 from fragua.files import write_json, write_jsonl
-from fragua.recipes.exams import CONTROLS
 from fragua.recipes.ledger import Entry, Ledger
 from fragua.recipes.plan import Plan
 from fragua.recipes.recipe import load_recipe
+from fragua.recipes.report.page import CHECK_NAMES, CONTROL_NAMES
 
 HOSTILE = '</script><script>alert("x")</script><img src="https://example.com/x.png" onerror=alert(1)> {{ 7 * 7 }} [red]'
 MACHINE: dict[str, Any] = {
@@ -28,7 +28,7 @@ FIGURES: dict[str, dict[str, Any]] = {
     "exam_base": {"correct": 1, "items": 4},
     "finetune": {"validation_loss": 0.5},
     "exam": {"correct": 3, "items": 4},
-    "talk": {"exchanges": 1},
+    "talk": {"exchanges": 1, "strangers": 3, "good": 1},
 }
 
 
@@ -74,6 +74,11 @@ def fake_life(out: Path, plan: Plan, running: str | None = None) -> Ledger:
             {"role": "assistant", "content": HOSTILE},
         ]
         write_json(out / "talk" / "conversation.json", [{"lang": "es", "messages": messages}])
+        strangers = [
+            {"lang": lang, "text": HOSTILE, "reply": HOSTILE, "failed": failed, "good": not failed}
+            for lang, failed in (("es", []), ("en", list(CHECK_NAMES)), ("other", ["silent"]))
+        ]
+        write_json(out / "talk" / "strangers.json", strangers)
     return ledger
 
 
@@ -96,6 +101,7 @@ def _exam(right: int) -> dict[str, Any]:
         {
             "family": "facts" if index < 3 else "talk",
             "lang": "es",
+            "kind": "ability",
             "question": f"¿{index}?",
             "expected": HOSTILE,
             "reply": HOSTILE,
@@ -104,6 +110,5 @@ def _exam(right: int) -> dict[str, Any]:
         }
         for index in range(4)
     ]
-    shares = {name: share([row for row in answers if row["family"] == name]) for name in ("facts", "talk")}
-    controls = {name: share(answers[:2]) for name in CONTROLS}
-    return {"accuracy": share(answers), "by_family": shares, "answers": answers, "controls": controls}
+    controls = {name: shares(answers[:2]) for name in CONTROL_NAMES}
+    return shares(answers) | {"answers": answers, "controls": controls}

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from fragua.errors import InputError, RunError
+from fragua.recipes import run as run_module
 from fragua.recipes.ledger import Entry, Ledger
 from fragua.recipes.lock import only_run
 from fragua.recipes.recipe import load_recipe
@@ -162,6 +163,37 @@ def test_the_lock_dies_with_its_process(tmp_path: Path) -> None:
         except InputError:
             assert time.monotonic() < deadline
             time.sleep(0.05)
+
+
+def test_a_page_that_cannot_be_written_is_said_once_and_stops_nothing(
+    three: ThreeStages,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError("no such column")
+
+    monkeypatch.setattr("fragua.recipes.report.page.write_report", broken)
+    monkeypatch.setattr(run_module, "PAGE_INTERVAL_S", 0.0)
+    ledger, quiet = Ledger(tmp_path, {}), Quiet()
+    scribe = run_module.Scribe(quiet, ledger, "en")
+    for stage in three.stages:
+        ledger.put(Entry(name=stage.name, status="running", inputs="x"))
+        scribe.began(stage, resumed=False)
+        scribe.step({"step": 1})
+    assert quiet.told == [("began", name) for name in NAMES]
+    told = " ".join(capsys.readouterr().err.split())
+    assert told.count("ValueError: no such column") == 1 and "the work goes on" in told
+
+
+def test_other_settings_are_told_only_where_something_is_finished(tmp_path: Path) -> None:
+    old, new = (load_recipe("smoke", seed=seed).model_dump(mode="json") for seed in (0, 3))
+    ledger = Ledger(tmp_path, {"settings": old})
+    ledger.put(Entry(name="words", status="running", inputs="x"))
+    assert ledger.differences(new) == []
+    ledger.put(Entry(name="words", status="done", inputs="x"))
+    assert ledger.differences(new) == ["seed = 0, not 3"] and ledger.differences(old) == []
 
 
 def test_seconds_add_up_over_resumed_attempts(tmp_path: Path) -> None:

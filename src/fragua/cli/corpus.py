@@ -112,7 +112,7 @@ def _show(card: CorpusCard, directory: Path, as_json: bool) -> None:
     )
     for name, counter in counts:
         shown = ", ".join(f"{key or '-'} {count:,}" for key, count in list(counter.items())[:12])
-        if shown:
+        if any(counter):
             table.add_row(name, shown + (f" and {len(counter) - 12} more" if len(counter) > 12 else ""))
     table.add_row("digest", card.digest)
     Console().print(table)

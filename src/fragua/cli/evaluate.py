@@ -10,7 +10,7 @@ import typer
 from fragua.errors import InputError
 
 TASKS = ("perplexity", "exam")
-ITEMS = 200
+ITEMS = 600
 
 
 def evaluate(
@@ -20,10 +20,14 @@ def evaluate(
         Path | None, typer.Option(help='Text: .txt, or .jsonl with "text". Exam: an exam.jsonl.')
     ] = None,
     world: Annotated[int | None, typer.Option(help="Exam: make it for the world of this seed.")] = None,
-    items: Annotated[int | None, typer.Option(help="Exam: how many questions; 200 of a world.")] = None,
+    items: Annotated[int | None, typer.Option(help="Exam: how many questions; 600 of a world.")] = None,
     few_shot: Annotated[
         bool, typer.Option("--few-shot", help="Exam: for a base model, plain text after four examples.")
     ] = False,
+    conversations: Annotated[
+        Path | None,
+        typer.Option(help="Exam: the fine-tuning set, for the control that copies from it."),
+    ] = None,
     stride: Annotated[
         int | None, typer.Option(help="Perplexity: how far the window moves in long texts; half the context.")
     ] = None,
@@ -36,7 +40,7 @@ def evaluate(
     if task == "perplexity":
         figures = _perplexity(model, data, stride, threads)
     else:
-        figures = _exam(model, data, world, items, few_shot, threads)
+        figures = _exam(model, data, world, items, few_shot, conversations, threads)
     if json or task == "perplexity":
         from fragua.cli.output import result
 
@@ -60,7 +64,13 @@ def _perplexity(model: Path, data: Path | None, stride: int | None, threads: int
 
 
 def _exam(
-    model: Path, data: Path | None, world: int | None, count: int | None, few_shot: bool, threads: int | None
+    model: Path,
+    data: Path | None,
+    world: int | None,
+    count: int | None,
+    few_shot: bool,
+    conversations: Path | None,
+    threads: int | None,
 ) -> dict[str, Any]:
     if (data is None) == (world is None):
         raise InputError("one of the two is needed", "--data or --world", "an exam.jsonl, or a world's seed")
@@ -68,7 +78,9 @@ def _exam(
         raise InputError(f"{count} questions are no exam", "--items", "1 or more")
     from fragua.corpus.aldea.exam import exam_items, read_exam
     from fragua.corpus.aldea.world import build_world
+    from fragua.corpus.conversations import read_conversations
 
+    known = None if conversations is None else list(read_conversations(conversations))
     if data is not None:
         questions = read_exam(str(data))[:count]
     else:
@@ -78,23 +90,46 @@ def _exam(
         raise InputError("holds no question", data or f"world {world}")
 
     import fragua
+    from fragua.evaluation.controls import controls
     from fragua.evaluation.exam import run_base_exam, run_exam
 
     lm = fragua.load(str(model), threads=threads)
-    return (run_base_exam if few_shot else run_exam)(lm, questions)
+    figures = (run_base_exam if few_shot else run_exam)(lm, questions)
+    return {"world": world, **figures, "controls": controls(questions, known)}
 
 
 def _table(figures: dict[str, Any]) -> None:
-    """The shares of an exam, the whole last."""
+    """The shares of an exam by family and language, what the controls get beside them, the whole last."""
     from rich.console import Console
     from rich.table import Table
 
+    langs, controls = list(figures["by_language"]), figures["controls"]
     table = Table(box=None, header_style="dim")
-    for name in ("", "right", "95 %", "questions"):
+    for name in ("", "right", "95 %", "questions", *langs, *controls):
         table.add_column(name, justify="left" if not name else "right")
-    rows = [*figures["by_family"].items(), *figures["by_language"].items(), ("all", figures["accuracy"])]
-    for name, part in rows:
-        style = "bold" if name == "all" else None
-        interval = f"{part['low']:.0%} – {part['high']:.0%}"
-        table.add_row(name.replace("_", " "), f"{part['value']:.0%}", interval, str(part["n"]), style=style)
-    Console().print(table)
+    families = figures["by_family_and_language"]
+    for name, part in figures["by_family"].items():
+        beside = [families[name].get(lang) for lang in langs]
+        beside += [control["by_family"].get(name) for control in controls.values()]
+        table.add_row(name.replace("_", " "), *_cells(part, beside))
+    for name, part in figures["by_kind"].items():
+        others = [control["by_kind"].get(name) for control in controls.values()]
+        table.add_row(_KINDS[name], *_cells(part, [None for _ in langs] + others), style="dim")
+    beside = [*figures["by_language"].values(), *(control["accuracy"] for control in controls.values())]
+    table.add_row("all", *_cells(figures["accuracy"], beside), style="bold")
+    console = Console()
+    console.print(table)
+    if figures["world"] is not None:
+        console.print(
+            f"The facts are those of world {figures['world']}: only a model that read about it can know them; "
+            "abilities should hold anywhere.",
+            style="dim",
+        )
+
+
+_KINDS = {"knowledge": "facts by heart", "ability": "abilities"}
+
+
+def _cells(part: dict[str, Any], beside: list[dict[str, Any] | None]) -> list[str]:
+    cells = [f"{part['value']:.0%}", f"{part['low']:.0%} – {part['high']:.0%}", str(part["n"])]
+    return cells + ["" if share is None else f"{share['value']:.0%}" for share in beside]

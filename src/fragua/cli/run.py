@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from fragua.cli.plan import DEPTH, JSON, LANG, MINUTES, RECIPE, SEED, SET
+
+if TYPE_CHECKING:
+    from fragua.cli.language import Say
+    from fragua.recipes.recipe import Recipe
 
 OUT = typer.Option(
     None, help="Where everything goes; default: runs/RECIPE. The same folder goes on where it stopped."
 )
 CHAT = typer.Option(
     None, "--chat/--no-chat", help="Open the chat at the end; default: when a person is at the terminal."
+)
+
+FRESH = typer.Option(
+    False, "--fresh", help="Do a folder's finished stages again where the settings have changed."
 )
 
 
@@ -26,6 +35,7 @@ def run(
     out: Path | None = OUT,
     lang: str | None = LANG,
     chat: bool | None = CHAT,
+    fresh: bool = FRESH,
     as_json: bool = JSON,
 ) -> None:
     """Live a whole recipe, from text to an assistant.
@@ -45,6 +55,8 @@ def run(
 
     loaded = load_recipe(recipe, settings, minutes=minutes, depth=depth, seed=seed)
     where = out or Path("runs") / loaded.name
+    if not fresh:
+        _may_change(loaded, where, say)
     console.print(f"[bold yellow]Fragua[/] · {loaded.name} → {where}", highlight=False)
     terminal = Terminal(say, console)
     ledger = live_run(loaded, where, terminal, lang=chosen, planned=terminal.planned)
@@ -64,3 +76,24 @@ def run(
         from fragua.cli.chat import chat as open_chat
 
         open_chat(where / "assistant", lang=chosen)
+
+
+def _may_change(recipe: Recipe, where: Path, say: Say) -> None:
+    """Asks before finished stages are done again for other settings. Raises InputError where nobody can answer."""
+    from fragua.errors import InputError
+    from fragua.recipes.ledger import Ledger
+
+    changed = Ledger.open(where).differences(recipe.model_dump(mode="json"))
+    if not changed:
+        return
+    told = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        question = say(
+            f"{where} tiene una vida hecha con {told}. ¿Rehacerla con los ajustes nuevos?",
+            f"{where} holds a life made with {told}. Do it again with the new settings?",
+        )
+        if typer.confirm(question, err=True):
+            return
+    raise InputError(
+        f"holds a life with {told}", where, "--fresh does it again, --out chooses another folder"
+    )

@@ -81,6 +81,11 @@ def summary(entry: Entry, say: Say) -> str:
             f"{figures['correct']} de {figures['items']} bien",
             f"{figures['correct']} of {figures['items']} right",
         )
+    if entry.name == "talk":
+        return say(
+            f"{figures['good']} de {figures['strangers']} primeros mensajes de desconocidos, bien",
+            f"{figures['good']} of {figures['strangers']} first messages of strangers, well",
+        )
     return ""
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from fragua.corpus.aldea.abilities import ABILITIES
 from fragua.corpus.aldea.exam import ExamItem, grade, wilson
+from fragua.evaluation.declared import declared_tools
 from fragua.inference.language_model import LanguageModel
 from fragua.progress import progress_bar
 
@@ -22,14 +24,23 @@ WORDS = {"es": ("Pregunta", "Respuesta"), "en": ("Question", "Answer")}
 def run_exam(lm: LanguageModel, items: Sequence[ExamItem], max_tokens: int = MAX_TOKENS) -> dict[str, Any]:
     """Asks an assistant every item (greedy, tools allowed) and grades the messages it answers with.
 
-    Returns `{"accuracy": share, "by_family": {family: share}, "by_language": {lang: share}, "answers": [...]}`,
-    where a share is `{"value", "low", "high", "n"}` with Wilson's 95 % interval. A question that leaves no room
-    in the context is a wrong answer that says so."""
+    Returns `shares` of the answers, and `answers`. A question that leaves no room in the context is a wrong
+    answer that says so."""
 
     def ask(group: Sequence[ExamItem]) -> list[Reply | None]:
-        fits = [len(lm.chat_ids(item.messages)) < lm.context for item in group]
-        asked = [item.messages for item, fit in zip(group, fits, strict=True) if fit]
-        replies = iter(lm.reply(asked, max_tokens=max_tokens))
+        tools = [declared_tools(item) for item in group]
+        fits = [
+            len(lm.chat_ids(item.messages, each)) < lm.context
+            for item, each in zip(group, tools, strict=True)
+        ]
+        asked = [(item.messages, each) for item, each, fit in zip(group, tools, fits, strict=True) if fit]
+        replies = iter(
+            lm.reply(
+                [messages for messages, _ in asked],
+                tools_each=[each for _, each in asked],
+                max_tokens=max_tokens,
+            )
+        )
         return [next(replies) if fit else None for fit in fits]
 
     return _examine(items, ask)
@@ -70,26 +81,43 @@ def _examine(
                 correct += answers[index]["correct"]
             advance(len(group), correct=correct)
     rows = [answers[index] for index in range(len(items))]
-    return {
-        "accuracy": share(rows),
-        "by_family": _shares(rows, "family"),
-        "by_language": _shares(rows, "lang"),
-        "answers": rows,
-    }
+    return shares(rows) | {"answers": rows}
 
 
 def _graded(item: ExamItem, reply: Reply | None) -> dict[str, Any]:
     told = None if reply is None else grade(item, reply)
     return {
         "id": item.id,
-        "family": item.family,
-        "lang": item.lang,
+        **tally(item, bool(told)),
         "question": item.question,
         "expected": item.gold[-1]["content"],
         "reply": reply[-1].get("content", "") if reply else "",
         "messages": reply or [],
-        "correct": bool(told and told.correct),
         "why": "the question does not fit the context" if told is None else told.why,
+    }
+
+
+def tally(item: ExamItem, correct: bool) -> dict[str, Any]:
+    """What `shares` counts of an answer; `kind` says whether the family asks for facts learned by heart."""
+    ability = ABILITIES.get(item.family)
+    kind = "knowledge" if ability and ability.knowledge else "ability"
+    return {"family": item.family, "lang": item.lang, "kind": kind, "correct": correct}
+
+
+def shares(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """`accuracy`, `by_kind`, `by_language`, `by_family` and `by_family_and_language` (family: {lang: share}).
+
+    A share is `{"value", "low", "high", "n"}` with Wilson's 95 % interval."""
+    families = _by(rows, "family")
+    return {
+        "accuracy": share(rows),
+        "by_kind": {kind: share(part) for kind, part in _by(rows, "kind").items()},
+        "by_language": {lang: share(part) for lang, part in _by(rows, "lang").items()},
+        "by_family": {family: share(part) for family, part in families.items()},
+        "by_family_and_language": {
+            family: {lang: share(both) for lang, both in _by(part, "lang").items()}
+            for family, part in families.items()
+        },
     }
 
 
@@ -100,9 +128,8 @@ def share(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {"value": right / len(rows) if rows else 0.0, "low": low, "high": high, "n": len(rows)}
 
 
-def _shares(rows: Sequence[dict[str, Any]], key: str) -> dict[str, dict[str, Any]]:
-    values = sorted({row[key] for row in rows})
-    return {value: share([row for row in rows if row[key] == value]) for value in values}
+def _by(rows: Sequence[dict[str, Any]], key: str) -> dict[str, list[dict[str, Any]]]:
+    return {value: [row for row in rows if row[key] == value] for value in sorted({row[key] for row in rows})}
 
 
 def _prompt(lm: LanguageModel, items: Sequence[ExamItem], item: ExamItem, max_tokens: int) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from fragua.errors import InputError
-from fragua.files import digest_file, read_json, write_json
+from fragua.files import digest_file, flat, read_json, write_json
 from fragua.settings import Settings
 
 RUN_FILE = "run.json"
@@ -55,6 +55,17 @@ class Ledger:
                 "choose an empty or new folder with --out",
             )
         return cls(out, {})
+
+    def differences(self, settings: dict[str, Any]) -> list[str]:
+        """Where `settings` part from those of the run that is here, if any of it is finished: 'seed = 0, not 3'."""
+        if not any(entry.status == "done" for entry in self.entries.values()):
+            return []
+        old, new = flat(self.head.get("settings", {})), flat(settings)
+        return [
+            f"{key} = {old.get(key)!r}, not {new.get(key)!r}"
+            for key in sorted(old.keys() | new.keys())
+            if old.get(key) != new.get(key)
+        ]
 
     def put(self, entry: Entry) -> Entry:
         self.entries[entry.name] = entry

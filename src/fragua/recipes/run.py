@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import fragua
+from fragua.progress import console
 from fragua.recipes.ledger import Entry, Ledger
 from fragua.recipes.lock import only_run
 from fragua.recipes.plan import Plan
@@ -55,12 +56,15 @@ def run(
 
 
 class Scribe:
-    """Passes every event on to the terminal, and keeps run.json's clock and the report page up to date."""
+    """Passes every event on to the terminal, and keeps run.json's clock and the report page up to date.
+
+    A page that can't be written while the model learns is said once; the work goes on."""
 
     def __init__(self, terminal: Watcher, ledger: Ledger, lang: str):
         self.terminal, self.ledger, self.lang = terminal, ledger, lang
         self.entry: Entry | None = None
         self.began_at = self.recorded_at = self.page_at = 0.0
+        self.warned = False
 
     def began(self, stage: Stage, resumed: bool) -> None:
         self.entry = self.ledger.entries[stage.name]
@@ -92,5 +96,15 @@ class Scribe:
     def _page(self) -> None:
         from fragua.recipes.report.page import write_report
 
-        write_report(self.ledger.out, self.lang, finished=False)
         self.page_at = time.monotonic()
+        try:
+            write_report(self.ledger.out, self.lang, finished=False)
+        except Exception as error:  # whatever it is, hours of training weigh more than a page
+            if not self.warned:
+                self.warned = True
+                told = " ".join(f"{type(error).__name__}: {error}".split())
+                console.print(
+                    f"the report page was not written ({told}); the work goes on",
+                    style="yellow",
+                    markup=False,
+                )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fragua.files import read_jsonl, write_json
+from fragua.files import digest_file, read_jsonl, write_json
 from fragua.recipes.stage import Life, Stage
 
 MODEL_FILES = ("config.json", "*.safetensors", "tokenizer.json")
@@ -74,26 +74,40 @@ def _finetune(life: Life) -> dict[str, Any]:
     return finetune(settings, out / "assistant", on_step=life.watcher.step, on_sample=life.watcher.sample)
 
 
-def _exam(model: str, name: str, chats: bool) -> Callable[[Life], dict[str, Any]]:
-    def work(life: Life) -> dict[str, Any]:
-        from fragua.recipes.exams import sit_exam
-        from fragua.training.card import write_card
+def _exam_base(life: Life) -> dict[str, Any]:
+    from fragua.recipes.exams import sit_base_exam
 
-        result = sit_exam(life.out / model, life.out / "corpus" / "exam.jsonl", chats=chats)
-        write_json(life.out / "exam" / name, result)
-        write_card(life.out / model, result)
-        correct = sum(answer["correct"] for answer in result["answers"])
-        return {"correct": correct, "items": len(result["answers"])}
+    return _examined(life, "base", sit_base_exam(life.out / "base", life.out / "corpus" / "exam.jsonl"))
 
-    return work
+
+def _exam(life: Life) -> dict[str, Any]:
+    from fragua.recipes.exams import sit_exam
+
+    corpus = life.out / "corpus"
+    result = sit_exam(life.out / "assistant", corpus / "exam.jsonl", corpus / "conversations.jsonl")
+    return _examined(life, "assistant", result)
+
+
+def _examined(life: Life, model: str, result: dict[str, Any]) -> dict[str, Any]:
+    from fragua.training.card import write_card
+
+    write_json(life.out / "exam" / f"{model}.json", result)
+    write_card(life.out / model, result)
+    return {
+        "correct": sum(answer["correct"] for answer in result["answers"]),
+        "items": len(result["answers"]),
+    }
 
 
 def _talk(life: Life) -> dict[str, Any]:
-    from fragua.recipes.talk import talk
+    from fragua.recipes.talk import hear_strangers, talk
 
-    exchanges = talk(life.out / "assistant", life.recipe.talk, life.plan.seed)
+    exchanges = talk(life.out / "assistant", life.recipe.talk)
+    strangers = hear_strangers(life.out / "assistant", life.plan.corpus_seed)
     write_json(life.out / "talk" / "conversation.json", exchanges)
-    return {"exchanges": len(exchanges)}
+    write_json(life.out / "talk" / "strangers.json", strangers)
+    good = sum(row["good"] for row in strangers)
+    return {"exchanges": len(exchanges), "strangers": len(strangers), "good": good}
 
 
 def _report(life: Life) -> dict[str, Any]:
@@ -176,7 +190,7 @@ STAGES = (
         name="exam_base",
         settings=_of_plan("exam_items"),
         reads=(*_model("base"), "corpus/exam.jsonl"),
-        work=_exam("base", "base.json", chats=False),
+        work=_exam_base,
         writes=("exam/base.json",),
         owns=("exam/base.json",),
     ),
@@ -192,23 +206,30 @@ STAGES = (
     Stage(
         name="exam",
         settings=_of_plan("exam_items"),
-        reads=(*_model("assistant"), "corpus/exam.jsonl"),
-        work=_exam("assistant", "assistant.json", chats=True),
+        reads=(*_model("assistant"), "corpus/exam.jsonl", "corpus/conversations.jsonl"),
+        work=_exam,
         writes=("exam/assistant.json",),
         owns=("exam/assistant.json",),
     ),
     Stage(
         name="talk",
-        settings=lambda life: life.recipe.model_dump(mode="json")["talk"],
+        settings=lambda life: {
+            **life.recipe.model_dump(mode="json")["talk"],
+            "strangers": _file_digest("evaluation", "strangers.toml"),
+            "world": life.plan.corpus_seed,
+        },
         reads=_model("assistant"),
         work=_talk,
-        writes=("talk/conversation.json",),
+        writes=("talk/conversation.json", "talk/strangers.json"),
         owns=("talk",),
     ),
     Stage(
         name="report",
-        settings=lambda life: {"lang": life.lang, "template": _template_digest()},
-        reads=("exam/*.json", "talk/conversation.json", *_model("base"), *_model("assistant")),
+        settings=lambda life: {
+            "lang": life.lang,
+            "template": _file_digest("recipes", "report", "page.html.jinja"),
+        },
+        reads=("exam/*.json", "talk/*.json", *_model("base"), *_model("assistant")),
         work=_report,
         writes=("report/index.html", "report/*.png"),
         owns=("report",),
@@ -216,7 +237,6 @@ STAGES = (
 )
 
 
-def _template_digest() -> str:
-    from fragua.files import digest_file
-
-    return digest_file(Path(__file__).parent / "report" / "page.html.jinja")
+def _file_digest(*names: str) -> str:
+    """Of a file of the package: another text makes the stage be done again."""
+    return digest_file(Path(__file__).parents[1].joinpath(*names))

@@ -8,7 +8,7 @@ from typing import Any
 
 from fragua import __version__
 from fragua.errors import InputError
-from fragua.files import digest_file, read_json, write_json
+from fragua.files import digest_file, flat, read_json, write_json
 from fragua.models import Decoder, Stack, save_model
 from fragua.progress import console
 from fragua.tokens.tokenizer import Tokenizer
@@ -26,7 +26,7 @@ def claim(out: Path, kind: str, settings: dict[str, Any], data: dict[str, str]) 
         found = read_json(path)
         if found == wanted:
             return
-        old, new = _flat(found), _flat(wanted)
+        old, new = flat(found), flat(wanted)
         key = next(key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key))
         what = f"holds a run with {key} = {old.get(key)!r}, not {new.get(key)!r}"
         raise InputError(what, out, "choose another --out, or remove this one")
@@ -84,13 +84,3 @@ def finish(
     for folder in ("checkpoints", "shards"):
         shutil.rmtree(out / folder, ignore_errors=True)
     return figures
-
-
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(value, dict):
-        return {prefix: value}
-    return {
-        name: leaf
-        for key, inner in value.items()
-        for name, leaf in _flat(inner, f"{prefix}.{key}".lstrip(".")).items()
-    }

@@ -71,6 +71,7 @@ def collect(out: Path) -> dict[str, Any]:
         "right": _answers(after, True),
         "wrong": _answers(after, False),
         "talk": _if_there(out / "talk" / "conversation.json"),
+        "strangers": _if_there(out / "talk" / "strangers.json"),
         "questions": questions(after, run["settings"]["talk"]["turns"]),
         "corpus": _if_there(out / "corpus" / "corpus.json"),
         "folders": {name: _size(out / name) for name in FOLDERS if (out / name).is_dir()},

@@ -17,9 +17,18 @@ from fragua.recipes.words import duration, family_name, size, stage_name
 FOLDER = Path(__file__).parent
 REFRESH_S = 15
 CONTROL_NAMES = {
-    "dont_know": ("decir siempre «No lo sé.»", "always saying “I don't know.”"),
-    "neighbour": ("la respuesta de otra pregunta parecida", "the answer to another question like it"),
+    "constant": ("la mejor respuesta fija", "the best constant answer"),
     "echo": ("repetir la pregunta", "saying the question again"),
+    "neighbour": ("copiar la conversación más parecida", "copying the most similar conversation"),
+}
+CHECK_NAMES = {
+    "silent": ("no dice nada", "says nothing"),
+    "language": (
+        "no contesta en la lengua de la pregunta",
+        "does not answer in the language of the question",
+    ),
+    "invented": ("inventa lo que no puede saber", "makes up what it can't know"),
+    "wrong": ("no es la respuesta", "is not the answer"),
 }
 
 
@@ -51,6 +60,7 @@ def render(values: dict[str, Any], lang: str, finished: bool) -> str:
         "t": both,
         "stage": lambda name: both(stage_name(name, _spanish), stage_name(name, _english)),
         "control_names": {name: both(*names) for name, names in CONTROL_NAMES.items()},
+        "check_names": {name: both(*names) for name, names in CHECK_NAMES.items()},
         "family": lambda name: both(family_name(name, _spanish), family_name(name, _english)),
     }
     environment.filters |= {
