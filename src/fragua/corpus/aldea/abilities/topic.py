@@ -1,0 +1,85 @@
+"""Topic: what a short text is about, as one of the words or letters that the prompt offers, or who speaks of it."""
+
+from __future__ import annotations
+
+from fragua.corpus.aldea.asking import Asker, ExamItem, Message, assistant, user
+from fragua.corpus.aldea.names import table
+
+LETTERS = ("ABCD", "FGHI", "PQRS", "WXYZ")
+Made = tuple[str, str, list[str], list[str], str]
+"""(the request, the answer, right words, wrong words, the form of the question)"""
+
+
+def _text(asker: Asker, topic: str) -> str:
+    """Two sentences of the topic whose pair is on this side of the hold-out."""
+    said = table("topics.toml")["topics"][topic]["said"]
+    column = 0 if asker.lang == "es" else 1
+    while True:
+        one, two = asker.rng.sample(range(len(said)), 2)
+        if asker.mine(f"topic {topic} {min(one, two)} {max(one, two)}"):
+            return f"{said[one][column]} {said[two][column]}"
+
+
+def _name(asker: Asker, topic: str) -> str:
+    return str(table("topics.toml")["topics"][topic]["name"][0 if asker.lang == "es" else 1])
+
+
+def _asked(asker: Asker, form: str, **holes: str) -> str:
+    template = asker.rng.choice(table("topics.toml")["ask"][f"{form}_{asker.lang}"])
+    return asker.text(template, **holes)
+
+
+def _options(asker: Asker) -> list[str]:
+    return asker.rng.sample(sorted(table("topics.toml")["topics"]), asker.rng.choice((3, 4)))
+
+
+def _or(words: list[str], lang: str) -> str:
+    return f"{', '.join(words[:-1])} {'o' if lang == 'es' else 'or'} {words[-1]}"
+
+
+def _worded(asker: Asker) -> Made:
+    options = _options(asker)
+    topic = asker.rng.choice(options)
+    names = [_name(asker, option) for option in options]
+    right = _name(asker, topic)
+    asked = _asked(asker, "word", l=_or(names, asker.lang))
+    parts = [_text(asker, topic), asked]
+    asker.rng.shuffle(parts)
+    wrong = [name for name in names if name != right]
+    return "\n".join(parts), asker.sentence(right), [right], wrong, "word"
+
+
+def _lettered(asker: Asker) -> Made:
+    options = _options(asker)
+    number = asker.rng.randrange(len(options))
+    letters = asker.rng.choice(LETTERS)[: len(options)]
+    shown = [f"{letter}) {_name(asker, option)}" for letter, option in zip(letters, options, strict=True)]
+    request = f"{_text(asker, options[number])}\n{_asked(asker, 'letter', l=', '.join(shown) + '.')}"
+    wrong = [letter for letter in letters if letter != letters[number]]
+    return request, f"{letters[number]}.", [letters[number]], wrong, "letter"
+
+
+def _who(asker: Asker) -> Made:
+    one, two = asker.rng.sample(sorted(table("topics.toml")["topics"]), 2)
+    right, wrong = asker.rng.sample(asker.strangers, 2)
+    quotes = ("«", "»") if asker.lang == "es" else ('"', '"')
+    lines = [f"{p.es.bare}: {quotes[0]}{_text(asker, t)}{quotes[1]}" for p, t in ((right, one), (wrong, two))]
+    asker.rng.shuffle(lines)
+    request = "\n".join([*lines, _asked(asker, "who", t=_name(asker, one))])
+    return request, asker.sentence(right.es.bare), [right.es.bare], [wrong.es.bare], "who"
+
+
+def _made(asker: Asker) -> Made:
+    return asker.rng.choices((_worded, _lettered, _who), (45, 20, 35))[0](asker)
+
+
+def exchange(asker: Asker) -> list[Message] | None:
+    request, answer, *_ = _made(asker)
+    return [user(request), assistant(answer)]
+
+
+def examine(asker: Asker) -> ExamItem | None:
+    request, answer, right, wrong, form = _made(asker)
+    spec = {"accept": right, "reject": wrong, "in_passage": True}
+    gold = [assistant(answer)]
+    return ExamItem("", "topic", asker.lang, [user(request)], "answer", spec, gold, [form])
