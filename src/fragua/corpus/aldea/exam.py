@@ -40,17 +40,40 @@ def exam_items(world: World, seed: int, n: int) -> list[ExamItem]:
     for at, (family, lang) in enumerate(groups):
         wanted = n // len(groups) + (at < n % len(groups))
         asker = Asker(world, rng, lang, for_exam=True, decks=decks)
+        group = _Group(max(1, wanted // 10))
         for _ in range(MOST_TRIES):
-            if wanted == 0:
+            if len(group.items) == wanted:
                 break
             item = ABILITIES[family].examine(asker)
             if item is None or item.thread in asked or grade(item, [assistant(item.question)]):
                 continue
-            asked.add(item.thread)
-            items.append(replace(item, id=f"{family}-{lang}-{wanted}"))
-            wanted -= 1
+            if group.takes(item):
+                asked.add(item.thread)
+        items += [replace(item, id=f"{family}-{lang}-{at}") for at, item in enumerate(group.items, 1)]
     rng.shuffle(items)
     return items
+
+
+class _Group:
+    """The questions of a family in a language, of which no question's good answer serves more than `most`."""
+
+    def __init__(self, most: int):
+        self.items: list[ExamItem] = []
+        self._most = most
+        self._served: list[int] = []
+
+    def takes(self, item: ExamItem) -> bool:
+        """Adds the question, unless some good answer, its own or another's, would then serve too many."""
+        served = [
+            count + bool(grade(item, other.gold))
+            for count, other in zip(self._served, self.items, strict=True)
+        ]
+        served.append(1 + sum(bool(grade(other, item.gold)) for other in self.items))
+        if max(served) > self._most:
+            return False
+        self.items.append(item)
+        self._served = served
+        return True
 
 
 def grade(item: ExamItem, reply_messages: list[Message]) -> Grade:

@@ -47,6 +47,7 @@ def exchange(asker: Asker) -> list[Message] | None:
 
 
 def examine(asker: Asker) -> ExamItem | None:
+    """Every taste equally often, however much fits it."""
     made = _made(asker)
     if made is None:
         return None
@@ -54,6 +55,8 @@ def examine(asker: Asker) -> ExamItem | None:
     world = asker.world
     same = [f for f in world.facts if f.relation == fact.relation]
     right = [f.subject for f in same if liked(f, world) is taste]
+    if asker.rng.random() * len(right) >= 1:
+        return None
     accept = names(right)
     fine = {*accept, *names([taste])}
     others = names([*world.of_kind(fact.subject.kind), *world.of_kind(taste.kind)])

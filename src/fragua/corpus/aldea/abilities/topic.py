@@ -70,7 +70,7 @@ def _who(asker: Asker) -> Made:
 
 
 def _made(asker: Asker) -> Made:
-    return asker.rng.choices((_worded, _lettered, _who), (45, 20, 35))[0](asker)
+    return asker.rng.choices((_worded, _lettered, _who), (30, 25, 45))[0](asker)
 
 
 def exchange(asker: Asker) -> list[Message] | None:

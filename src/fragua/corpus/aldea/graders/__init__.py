@@ -9,8 +9,10 @@ from fragua.corpus.aldea.graders import (
     abstention,
     answer,
     calculation,
+    question,
     quotation,
     refusal,
+    summary,
     translation,
     words,
 )
@@ -24,4 +26,6 @@ GRADERS: dict[str, Callable[[ExamItem, list[Message]], Grade]] = {
     "translation": translation.grade,
     "words": words.grade,
     "quotation": quotation.grade,
+    "summary": summary.grade,
+    "question": question.grade,
 }
