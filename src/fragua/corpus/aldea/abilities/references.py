@@ -25,6 +25,15 @@ class Talk:
     answer: str
 
 
+def _clear(fact: Fact) -> list[Entity]:
+    """Whom or what a question may take up without a name: never one of two people, nor of an animal and its owner."""
+    if fact.relation == "owned_by":
+        return [fact.subject]
+    ends = (fact.subject, fact.object)
+    kinds = [end.kind for end in ends]
+    return [end for end in ends if end.kind in table("references.toml") and kinds.count(end.kind) == 1]
+
+
 def _made(asker: Asker) -> Talk | None:
     world, rng, lang = asker.world, asker.rng, asker.lang
     first = asker.decks.fact()
@@ -36,8 +45,7 @@ def _made(asker: Asker) -> Talk | None:
         about, relation = rng.choice(world.of_kind(first.subject.kind)), first.relation
         templates = data["another"][lang]
     else:
-        kinds = (first.subject.kind, first.object.kind)
-        named = [e for e in (first.subject, first.object) if e.kind in data and kinds.count(e.kind) == 1]
+        named = _clear(first)
         if not named:
             return None
         about = rng.choice(named)
