@@ -68,9 +68,18 @@ class Memorised(nn.Module):
         return self.end
 
 
-def memorised(conversations: Sequence[list[dict[str, Any]]], context: int = 400) -> LanguageModel:
+def memorised(
+    conversations: Sequence[list[dict[str, Any]]],
+    context: int = 400,
+    tools: Sequence[list[dict[str, Any]]] | None = None,
+) -> LanguageModel:
+    """`tools`: what each conversation's prompt declares; nothing, if it is not given."""
     tokenizer = tiny_tokenizer()
-    scripts = [tokenizer.encode_chat(messages).ids for messages in conversations]
+    declared = tools or [[] for _ in conversations]
+    scripts = [
+        tokenizer.encode_chat(messages, tools=each or None).ids
+        for messages, each in zip(conversations, declared, strict=True)
+    ]
     assert tokenizer.turn_end_id is not None
     model = Memorised(scripts, tokenizer.vocab_size, tokenizer.turn_end_id, context)
     return LanguageModel(model, tokenizer)  # type: ignore[arg-type]

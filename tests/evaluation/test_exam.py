@@ -16,8 +16,15 @@ def items() -> list[ExamItem]:
     return exam_items(build_world(7), seed=1, n=40)
 
 
+def knowing(items: list[ExamItem], context: int) -> LanguageModel:
+    """A model that has learned the key by heart."""
+    return memorised(
+        [[*item.messages, *item.gold] for item in items], context, [item.tools for item in items]
+    )
+
+
 def test_who_answers_as_the_key_does_has_everything_right(items: list[ExamItem]) -> None:
-    lm = memorised([[*item.messages, *item.gold] for item in items], context=2000)
+    lm = knowing(items, context=2000)
     result = run_exam(lm, items)
     assert [(answer["id"], answer["why"]) for answer in result["answers"] if not answer["correct"]] == []
     assert result["accuracy"] == {"value": 1.0, "low": wilson(40, 40)[0], "high": wilson(40, 40)[1], "n": 40}
@@ -29,7 +36,7 @@ def test_who_answers_as_the_key_does_has_everything_right(items: list[ExamItem])
 
 
 def test_who_knows_half_gets_half(items: list[ExamItem]) -> None:
-    lm = memorised([[*item.messages, *item.gold] for item in items[::2]], context=2000)
+    lm = knowing(items[::2], context=2000)
     result = run_exam(lm, items)
     assert [answer["correct"] for answer in result["answers"]] == [True, False] * 20
     assert result["accuracy"]["low"] < 0.5 < result["accuracy"]["high"]
@@ -38,7 +45,7 @@ def test_who_knows_half_gets_half(items: list[ExamItem]) -> None:
 
 
 def test_a_question_that_does_not_fit_is_wrong_and_says_so(items: list[ExamItem]) -> None:
-    lm = memorised([[*item.messages, *item.gold] for item in items], context=120)
+    lm = knowing(items, context=120)
     result = run_exam(lm, items)
     reasons = [answer["why"] for answer in result["answers"] if not answer["correct"]]
     assert "the question does not fit the context" in reasons and result["accuracy"]["value"] > 0

@@ -22,8 +22,8 @@ _COMMON = {
     "es": "a al algo como con cuando de del dos el ella en entre es eso esta esto estoy gracias ha hago hay hola la "
     "las le lo los me mi muy más nada ni o para pero por porque puedo que qué quién se ser si sin sobre solo son soy "
     "su sé te tengo tu tú un una y ya yo siento hablo sabe muchas dime cuéntame",
-    "en": "about all am an and any are as at be but by can cannot do for from good have he hello help her his how i if "
-    "in is it know like my not nothing of on or please she sorry speak tell thank that the their them there they this "
+    "en": "about all am an and any are as ask at be but by can cannot do for from good have he hello help her his how i if "
+    "in is it know let like my not nothing of on or please she sorry speak tell thank that the their them there they us this "
     "to very was we what when who with you your fine small well",
 }
 _WORDS = {lang: {normal(word) for word in words.split()} for lang, words in _COMMON.items()}

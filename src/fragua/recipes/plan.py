@@ -21,7 +21,7 @@ class Costs:
     start_s: float = 8.0
     corpus_bytes_per_s: float = 1.0e6
     tokenizer_bytes_per_s: float = 2.0e6
-    exam_tokens_per_item: float = 60.0
+    exam_tokens_per_item: float = 30.0
     decode_share: float = 0.3  # tokens generated a second, as a share of tokens trained a second
     report_s: float = 3.0
     compile_s: float = 30.0

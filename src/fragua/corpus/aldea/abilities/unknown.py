@@ -8,6 +8,22 @@ from fragua.corpus.aldea.names import table
 from fragua.corpus.aldea.relations import phrasings
 
 ABOUT = ("lives_in", "works_as", "likes", "friend_of")
+STRANGER = {
+    "es": ("No sé quién es {s}.", "No conozco a {s}.", "No sé quién es {s}. Quizá no viva en Aldea."),
+    "en": (
+        "I do not know who {s} is.",
+        "I do not know {s}.",
+        "I do not know who {s} is. Perhaps not from Aldea.",
+    ),
+}
+TOPIC = {
+    "es": ("No sé nada de {t}.", "Lo siento, no sé nada de {t}.", "No sé nada de {t}. Pregúntame por Aldea."),
+    "en": (
+        "I do not know anything about {t}.",
+        "Sorry, I do not know anything about {t}.",
+        "I do not know anything about {t}. Ask me about Aldea.",
+    ),
+}
 
 
 def _made(asker: Asker) -> tuple[str, str, list[str]] | None:
@@ -16,22 +32,15 @@ def _made(asker: Asker) -> tuple[str, str, list[str]] | None:
     if rng.random() < 0.6:
         stranger = rng.choice(asker.strangers)
         templates = WHO[lang][:-1] if rng.random() < 0.5 else phrasings(lang)[rng.choice(ABOUT)].q
-        answer = "No sé quién es {s}." if lang == "es" else "I do not know who {s} is."
-        return (
-            asker.text(rng.choice(templates), s=stranger),
-            asker.text(answer, s=stranger),
-            [stranger.es.bare],
-        )
+        question = asker.text(rng.choice(templates), s=stranger)
+        return question, asker.text(rng.choice(STRANGER[lang]), s=stranger), [stranger.es.bare]
     topics = table("unknown.toml")
     name = rng.choice(sorted(topics))
     topic = topics[name]
     template = asker.template(topic[f"q_{lang}"], name)
     if template is None:
         return None
-    answer = (
-        f"No sé nada de {topic['es']}." if lang == "es" else f"I do not know anything about {topic['en']}."
-    )
-    return template, answer, [topic[lang]]
+    return template, asker.text(rng.choice(topic.get(f"a_{lang}", TOPIC[lang])), t=topic[lang]), [topic[lang]]
 
 
 def exchange(asker: Asker) -> list[Message] | None:

@@ -1,0 +1,57 @@
+"""The tables of small talk and of what lies outside: every answer fits its own question and no other."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from fragua.corpus.aldea.abilities import unknown
+from fragua.corpus.aldea.asking import Asker, ExamItem, assistant, user
+from fragua.corpus.aldea.entities import LANGS
+from fragua.corpus.aldea.exam import grade
+from fragua.corpus.aldea.graders.text import normal
+from fragua.corpus.aldea.names import table
+from fragua.corpus.aldea.telling import Decks
+from fragua.corpus.aldea.world import build_world
+
+TALK = table("talk.toml")
+
+
+def item(need: list[list[str]], lang: str) -> ExamItem:
+    return ExamItem("", "talk", lang, [user("?")], "words", {"need": need, "most_words": 40}, [])
+
+
+@pytest.mark.parametrize("lang", LANGS)
+@pytest.mark.parametrize("name", TALK)
+def test_an_answer_fits_its_intent_alone(name: str, lang: str) -> None:
+    answers = TALK[name][f"a_{lang}"]
+    assert len(set(answers)) >= 3 and len(set(TALK[name][f"q_{lang}"])) >= 6
+    for answer in answers:
+        fits = [
+            other for other in TALK if grade(item(TALK[other][f"need_{lang}"], lang), [assistant(answer)])
+        ]
+        assert fits == [name], answer
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_no_question_belongs_to_two_intents(lang: str) -> None:
+    asked = [
+        normal(q)
+        for name in ("talk.toml", "unknown.toml")
+        for row in table(name).values()
+        for q in row[f"q_{lang}"]
+    ]
+    assert len(asked) == len(set(asked)) and all(asked)
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_what_lies_outside_is_declined_by_name_in_sound_grammar(lang: str) -> None:
+    world, rng = build_world(3), random.Random(0)
+    asker = Asker(world, rng, lang, for_exam=True, decks=Decks(world, rng))
+    items = [found for found in (unknown.examine(asker) for _ in range(600)) if found]
+    assert len(items) > 200
+    for found in items:
+        said = str(found.gold[0]["content"])
+        assert grade(found, found.gold), said
+        assert " de el " not in said and "{" not in said
