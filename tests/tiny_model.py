@@ -20,7 +20,7 @@ TEXTS = [
 
 @cache
 def tiny_tokenizer() -> Tokenizer:
-    return train_tokenizer(TEXTS, 384)
+    return train_tokenizer(TEXTS, 448)
 
 
 def write_tiny(directory: Path, context: int = 96, seed: int = 3) -> Path:

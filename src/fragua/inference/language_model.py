@@ -107,26 +107,30 @@ class LanguageModel:
         conversations: Sequence[Messages],
         tools: Sequence[Tool] | None = None,
         *,
+        tools_each: Sequence[Sequence[Tool] | None] | None = None,
         max_rounds: int = MAX_ROUNDS,
         **options: Any,
     ) -> list[list[dict[str, Any]]]:
         """The messages that answer each conversation (calls, tool results, the answer), all side by side.
 
-        A conversation that outgrows the context while tools answer ends there."""
+        `tools_each`: the tools of each conversation, instead of the same `tools` for all. A conversation that
+        outgrows the context while tools answer ends there."""
         parsed = Options.parse(options, "reply")
-        reader = self._reply_reader(tools, parsed)
+        offered = [tools] * len(conversations) if tools_each is None else list(tools_each)
+        readers = [self._reply_reader(each, parsed) for each in offered]
         steps: list[list[dict[str, Any]]] = [[] for _ in conversations]
         waiting = list(range(len(conversations)))
         for round_number in range(1, max_rounds + 1):
             prompts = {
-                index: self.chat_ids([*conversations[index], *steps[index]], tools) for index in waiting
+                index: self.chat_ids([*conversations[index], *steps[index]], offered[index])
+                for index in waiting
             }
             if parsed.overflow == "error" and round_number > 1:
                 prompts = {index: ids for index, ids in prompts.items() if len(ids) < self.context}
             waiting = []
             completions = self._complete(list(prompts.values()), parsed, self._chat_ending)
             for index, completion in zip(prompts, completions, strict=True):
-                message, results = reader.read(completion.tokens, completion.finish_reason)
+                message, results = readers[index].read(completion.tokens, completion.finish_reason)
                 steps[index].append(message)
                 if results and round_number < max_rounds:
                     steps[index] += results

@@ -20,9 +20,13 @@ QWEN2_PATTERN = (
 )
 """Words with the space before them, each digit alone (arithmetic), runs of signs, white space."""
 
-TEMPLATE_WORDS = 'system\nuser\nassistant\ntool\n{"name": "x", "arguments": {"x": "x"}}\n'
+TEMPLATE_WORDS = (
+    'system\nuser\nassistant\ntool\n{"name": "x", "arguments": {"x": "x"}}\n'
+    '[{"name": "x", "description": "x.", "parameters": {"type": "object", "properties": '
+    '{"x": {"type": "string"}, "x": {"type": "string"}}}}, {"name": "x"}]\n'
+)
 TEMPLATE_REPEATS = 5_000
-"""What the chat template writes in every turn is learned as if frequent, so that a role costs one token."""
+"""What the chat template writes is learned as if frequent, so that a role or a key of a tool costs one token."""
 
 SMALLEST, LARGEST, STEP = 512, 32_768, 64
 FEWEST = len(SPECIAL_TOKENS) + 256

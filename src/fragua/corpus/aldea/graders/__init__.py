@@ -9,10 +9,12 @@ from fragua.corpus.aldea.graders import (
     abstention,
     answer,
     calculation,
+    exact,
     question,
     quotation,
     refusal,
     summary,
+    tool_call,
     translation,
     words,
 )
@@ -26,6 +28,8 @@ GRADERS: dict[str, Callable[[ExamItem, list[Message]], Grade]] = {
     "translation": translation.grade,
     "words": words.grade,
     "quotation": quotation.grade,
+    "tool_call": tool_call.grade,
+    "exact": exact.grade,
     "summary": summary.grade,
     "question": question.grade,
 }
