@@ -18,8 +18,8 @@ from fragua.corpus.card import CorpusCard, CorpusWriter
 from fragua.files import write_json, write_jsonl
 
 VALIDATION_SHARE = 0.02
-LONG_BYTES = 300
-"""A conversation of so many bytes begins no further exchange, so that all fit in a context of 256 tokens."""
+LONG_BYTES = 500
+"""A conversation of so many bytes, roles and calls included, begins no further exchange, so that all fit in a context of 256 tokens."""
 
 
 def documents(world: World, decks: Decks) -> Iterator[dict[str, str]]:
@@ -55,7 +55,7 @@ def conversation_rows(world: World, count: int) -> Iterator[dict[str, Any]]:
         messages: list[Message] = []
         offered: dict[str, Any] = {}
         used: list[str] = []
-        while len(used) < turns and not offered and _bytes(messages) < LONG_BYTES:
+        while len(used) < turns and not offered and len(str(messages).encode()) < LONG_BYTES:
             name = rng.choices(names, weights)[0]
             if used and ABILITIES[name].alone:
                 continue
@@ -69,10 +69,6 @@ def conversation_rows(world: World, count: int) -> Iterator[dict[str, Any]]:
         ability = used[0] if len(used) == 1 else "mixed"
         yield {"messages": messages, "ability": ability, "lang": asker.lang, **offered}
         made += 1
-
-
-def _bytes(messages: list[Message]) -> int:
-    return sum(len(str(message["content"]).encode()) for message in messages)
 
 
 def write_aldea(
