@@ -19,7 +19,7 @@ from fragua.files import write_json, write_jsonl
 
 VALIDATION_SHARE = 0.02
 LONG_BYTES = 500
-"""A conversation of so many bytes, roles and calls included, begins no further exchange, so that all fit in a context of 256 tokens."""
+"""A conversation of so many bytes, roles and calls included, begins no further exchange: all fit 256 tokens."""
 
 
 def documents(world: World, decks: Decks) -> Iterator[dict[str, str]]:
