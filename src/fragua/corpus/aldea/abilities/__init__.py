@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fragua.corpus.aldea.abilities import (
     arithmetic,
     facts,
+    few_shot,
     inverse,
     missing,
     passages,
@@ -21,6 +22,7 @@ from fragua.corpus.aldea.abilities import (
     secrets,
     sentiment,
     sources,
+    steps,
     summaries,
     talk,
     tools,
@@ -62,4 +64,6 @@ ABILITIES = {
     "summaries": Ability(summaries.exchange, summaries.examine, 6),
     "inverse": Ability(inverse.exchange, inverse.examine, 8),
     "recommendations": Ability(recommendations.exchange, recommendations.examine, 10, knowledge=True),
+    "few_shot": Ability(few_shot.exchange, few_shot.examine, 10, alone=True),
+    "steps": Ability(steps.exchange, steps.examine, 6),
 }
