@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from fragua.corpus.aldea.abilities import (
     arithmetic,
+    correcting,
     facts,
     few_shot,
     inverse,
@@ -19,6 +20,7 @@ from fragua.corpus.aldea.abilities import (
     real_facts,
     recommendations,
     references,
+    rewriting,
     secrets,
     sentiment,
     sources,
@@ -66,4 +68,6 @@ ABILITIES = {
     "recommendations": Ability(recommendations.exchange, recommendations.examine, 10, knowledge=True),
     "few_shot": Ability(few_shot.exchange, few_shot.examine, 10, alone=True),
     "steps": Ability(steps.exchange, steps.examine, 6),
+    "correcting": Ability(correcting.exchange, correcting.examine, 5),
+    "rewriting": Ability(rewriting.exchange, rewriting.examine, 6),
 }
