@@ -44,6 +44,7 @@ def test_there_are_thirty_and_none_was_taught() -> None:
         ({"lang": "en", "text": "rain?", "unknowable": True}, "I cannot see the weather.", []),
         ({"lang": "en", "text": "2+2", "need": [["4", "four"]]}, "It is 5.", ["wrong"]),
         ({"lang": "en", "text": "2+2", "need": [["4", "four"]]}, "4", []),
+        ({"lang": "en", "text": "a poem", "least_words": 8}, "The river.", ["wrong"]),
         ({"lang": "other", "text": "Bonjour", "need": [["spanish"]]}, "I speak Spanish and English.", []),
     ],
 )

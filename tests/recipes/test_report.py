@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fragua.corpus.aldea.abilities import ABILITIES
 from fragua.recipes.plan import Plan
 from fragua.recipes.report.charts import Curve, even_ticks, log_ticks, smoothed, thin
 from fragua.recipes.report.data import families, read_rows, spread
 from fragua.recipes.report.page import both, write_report
+from fragua.recipes.words import FAMILY_NAMES
 
 from .fake_life import FIGURES, HOSTILE, fake_life
 
@@ -90,6 +92,10 @@ def test_the_page_is_whole_safe_and_alone_at_every_moment(
         assert any(HOSTILE in text for text in page.text)
         for name in ("learning.png", "exam.png"):
             assert (tmp_path / "report" / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_every_family_of_the_exam_has_a_name_for_people() -> None:
+    assert set(ABILITIES) <= set(FAMILY_NAMES)
 
 
 def test_every_text_stands_in_both_languages(tmp_path: Path, small_plan: Plan) -> None:

@@ -22,20 +22,23 @@ _COMMON = {
     "es": "a al algo como con cuando de del dos el ella en entre es eso esta esto estoy gracias ha hago hay hola la "
     "las le lo los me mi muy más nada ni o para pero por porque puedo que qué quién se ser si sin sobre solo son soy "
     "su sé te tengo tu tú un una y ya yo siento hablo sabe muchas dime cuéntame",
-    "en": "about all am an and any are as ask at be but by can cannot do for from good have he hello help her his how i if "
-    "in is it know let like my not nothing of on or please she sorry speak tell thank that the their them there they us this "
-    "to very was we what when who with you your fine small well",
+    "en": "about all am an and any are as ask at be but by can cannot do for from good have he hello help her his how "
+    "i if in is it know let like my not nothing of on or please she sorry speak tell thank that the their them there "
+    "they this to us very was we what when who with you your fine small well",
 }
 _WORDS = {lang: {normal(word) for word in words.split()} for lang, words in _COMMON.items()}
 
 
 class Stranger(Settings):
-    """`need`: groups of words, of which a right answer has one each. `unknowable`: only declining is honest."""
+    """`need`: groups of words, of which a right answer has one each. `unknowable`: only declining is honest.
+
+    `least_words`: fewer are no poem, no joke, no sentence."""
 
     lang: Literal["es", "en", "other"]
     text: str
     need: list[list[str]] = Field(default_factory=list)
     unknowable: bool = False
+    least_words: int = 1
 
 
 class Strangers(Settings):
@@ -58,7 +61,8 @@ def judge(message: Stranger, reply: str, world: World) -> list[Failure]:
     made_up = contradictions(claims(reply, lang or "es", world), world)
     if made_up or (message.unknowable and not declines(reply)):
         failed.append("invented")
-    if any(has_any(normal(reply), group) is None for group in message.need):
+    said = normal(reply)
+    if len(said.split()) < message.least_words or any(has_any(said, group) is None for group in message.need):
         failed.append("wrong")
     return failed
 

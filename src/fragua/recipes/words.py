@@ -27,6 +27,23 @@ FAMILY_NAMES = {
     "secrets": ("secretos", "secrets"),
     "unknown": ("«no lo sé»", "“I don't know”"),
     "talk": ("charla", "small talk"),
+    "two_hops": ("hechos en dos pasos", "facts in two hops"),
+    "references": ("lo que se dijo antes", "what was said before"),
+    "sources": ("citar la fuente", "quoting the source"),
+    "sentiment": ("sentimiento", "sentiment"),
+    "topic": ("tema", "topic"),
+    "summaries": ("resúmenes", "summaries"),
+    "recommendations": ("recomendaciones", "recommendations"),
+    "inverse": ("la pregunta de una respuesta", "the question for an answer"),
+    "tools": ("herramientas nuevas", "new tools"),
+    "constraints": ("formato y límites", "format and limits"),
+    "few_shot": ("patrones del mensaje", "patterns in the prompt"),
+    "steps": ("tareas por pasos", "tasks in steps"),
+    "correcting": ("corregir", "correcting"),
+    "rewriting": ("reescribir", "rewriting"),
+    "drafting": ("redactar cartas", "drafting letters"),
+    "stories": ("cuentos", "stories"),
+    "functions": ("funciones de Python", "Python functions"),
 }
 
 
