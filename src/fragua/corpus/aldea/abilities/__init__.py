@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fragua.corpus.aldea.abilities import (
     arithmetic,
     correcting,
+    drafting,
     facts,
     few_shot,
     inverse,
@@ -70,4 +71,5 @@ ABILITIES = {
     "steps": Ability(steps.exchange, steps.examine, 6),
     "correcting": Ability(correcting.exchange, correcting.examine, 5),
     "rewriting": Ability(rewriting.exchange, rewriting.examine, 6),
+    "drafting": Ability(drafting.exchange, drafting.examine, 5),
 }

@@ -70,7 +70,7 @@ def confused(text: str, _: random.Random) -> str:
 
 def _spoilt(asker: Asker, text: str) -> str:
     rng = asker.rng
-    slips = [swapped, doubled, dropped]
+    slips: list[Callable[[str, random.Random], str]] = [swapped, doubled, dropped]
     if asker.lang == "es":
         slips += [bare_letters, confused]
     lowered = rng.random() < 0.5

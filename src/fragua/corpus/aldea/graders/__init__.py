@@ -10,6 +10,7 @@ from fragua.corpus.aldea.graders import (
     answer,
     calculation,
     exact,
+    letter,
     question,
     quotation,
     refusal,
@@ -32,4 +33,5 @@ GRADERS: dict[str, Callable[[ExamItem, list[Message]], Grade]] = {
     "exact": exact.grade,
     "summary": summary.grade,
     "question": question.grade,
+    "letter": letter.grade,
 }
