@@ -35,7 +35,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [{"text": " ".join(draw.choices(WORDS, k=draw.randint(5, 60))), "lang": "es"} for _ in range(300)]
     write_jsonl(folder / "corpus" / "train.jsonl", rows[20:])
     write_jsonl(folder / "corpus" / "validation.jsonl", rows[:20])
-    train_tokenizer((row["text"] for row in rows), 576).save(folder / "tokenizer")
+    train_tokenizer((row["text"] for row in rows), 512).save(folder / "tokenizer")
     return folder
 
 

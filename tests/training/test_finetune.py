@@ -53,7 +53,7 @@ def test_the_loss_counts_the_assistants_tokens_and_its_end_and_no_other(base: Pa
 def test_a_few_conversations_are_learned_by_heart_and_the_answer_ends(base: Path, tmp_path: Path) -> None:
     data = tmp_path / "data.jsonl"
     write_jsonl(data, conversations() * 8)
-    values = dict(model=base, data=data, steps=60, batch_tokens=256, learning_rate=0.01, compile="off")
+    values = dict(model=base, data=data, steps=120, batch_tokens=256, learning_rate=0.01, compile="off")
     finetune(FinetuneSettings.parse(values), tmp_path / "m")
     lm = LanguageModel.load(tmp_path / "m")
     for ask, answer in ANSWERS.items():

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from fragua.corpus.aldea.abilities import (
     arithmetic,
+    constraints,
     correcting,
     drafting,
     facts,
@@ -72,4 +73,5 @@ ABILITIES = {
     "correcting": Ability(correcting.exchange, correcting.examine, 5),
     "rewriting": Ability(rewriting.exchange, rewriting.examine, 6),
     "drafting": Ability(drafting.exchange, drafting.examine, 5),
+    "constraints": Ability(constraints.exchange, constraints.examine, 12),
 }

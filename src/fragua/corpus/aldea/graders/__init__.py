@@ -10,6 +10,7 @@ from fragua.corpus.aldea.graders import (
     answer,
     calculation,
     exact,
+    form,
     letter,
     question,
     quotation,
@@ -34,4 +35,5 @@ GRADERS: dict[str, Callable[[ExamItem, list[Message]], Grade]] = {
     "summary": summary.grade,
     "question": question.grade,
     "letter": letter.grade,
+    "form": form.grade,
 }
