@@ -16,6 +16,7 @@ from fragua.corpus.aldea.abilities import (
     drafting,
     facts,
     few_shot,
+    functions,
     inverse,
     missing,
     passages,
@@ -27,6 +28,7 @@ from fragua.corpus.aldea.abilities import (
     sentiment,
     sources,
     steps,
+    stories,
     summaries,
     talk,
     tools,
@@ -74,4 +76,6 @@ ABILITIES = {
     "rewriting": Ability(rewriting.exchange, rewriting.examine, 6),
     "drafting": Ability(drafting.exchange, drafting.examine, 5),
     "constraints": Ability(constraints.exchange, constraints.examine, 12),
+    "stories": Ability(stories.exchange, stories.examine, 6),
+    "functions": Ability(functions.exchange, functions.examine, 7),
 }

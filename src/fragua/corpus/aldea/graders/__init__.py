@@ -12,9 +12,11 @@ from fragua.corpus.aldea.graders import (
     exact,
     form,
     letter,
+    program,
     question,
     quotation,
     refusal,
+    story,
     summary,
     tool_call,
     translation,
@@ -36,4 +38,6 @@ GRADERS: dict[str, Callable[[ExamItem, list[Message]], Grade]] = {
     "question": question.grade,
     "letter": letter.grade,
     "form": form.grade,
+    "story": story.grade,
+    "program": program.grade,
 }

@@ -1,0 +1,57 @@
+"""Stories of three sentences, in a given style, about a given person, place and thing."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from fragua.corpus.aldea.asking import Asker, ExamItem, Message, assistant, user
+from fragua.corpus.aldea.entities import Entity
+from fragua.corpus.aldea.names import common, table
+
+_CHOICE = re.compile(r"\[([^\[\]]*)\]")
+
+
+def _told(asker: Asker, templates: list[str], **holes: Entity | str) -> str:
+    template = _CHOICE.sub(lambda found: asker.rng.choice(found[1].split("|")), asker.rng.choice(templates))
+    return asker.sentence(template, **holes)
+
+
+def _made(asker: Asker) -> tuple[str, str, dict[str, Any], str] | None:
+    """(request, story, what the grader looks for, style)"""
+    rows, rng, lang = table("stories.toml"), asker.rng, asker.lang
+    person = asker.decks.entity("person") if rng.random() < 0.5 else rng.choice(asker.strangers)
+    village, thing = (
+        rng.choice(asker.world.of_kind("village")),
+        common("device", *rng.choice(table("names.toml")["devices"])),
+    )
+    if not asker.mine(f"story {person.id} {village.id}"):
+        return None
+    style = rng.choice(sorted(rows["styles"]))
+    row = rows["styles"][style]
+    holes: dict[str, Entity | str] = {"p": person, "v": village, "t": thing}
+    request = asker.text(rng.choice(rows["asks"][lang]), x=rng.choice(row[lang]), **holes)
+    parts = (rows["starts"][lang], row[f"middles_{lang}"], row[f"ends_{lang}"])
+    others = [
+        mark for name, each in rows["styles"].items() if name != style for mark in each[f"marks_{lang}"]
+    ]
+    spec = {
+        "names": [person.es.bare, village.es.bare, thing.forms(lang).bare],
+        "marks": row[f"marks_{lang}"],
+        "others": others,
+        "seed": asker.world.seed,
+    }
+    return request, " ".join(_told(asker, part, **holes) for part in parts), spec, style
+
+
+def exchange(asker: Asker) -> list[Message] | None:
+    made = _made(asker)
+    return None if made is None else [user(made[0]), assistant(made[1])]
+
+
+def examine(asker: Asker) -> ExamItem | None:
+    made = _made(asker)
+    if made is None:
+        return None
+    request, story, spec, style = made
+    return ExamItem("", "stories", asker.lang, [user(request)], "story", spec, [assistant(story)], [style])
