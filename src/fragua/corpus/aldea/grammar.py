@@ -10,6 +10,7 @@ from fragua.corpus.aldea.entities import Entity
 
 _HOLE = re.compile(r"\{(\w)(?:\.([na]))?(?:/([^/{}]*)/([^/{}]*))?\}")
 _CONTRACTION = re.compile(r"\b([Dd]e|[Aa]) el (?=\w)")
+_AND_I = re.compile(r"\by (?=[hH]?[iI][^aeouáéóú])")
 Part = str | tuple[str, str, str | None, str | None]
 
 
@@ -59,8 +60,8 @@ def fill(template: str, lang: str, holes: Mapping[str, Entity | str]) -> str:
 
 
 def contract(text: str) -> str:
-    """Spanish contractions: 'de el río' -> 'del río', 'a el río' -> 'al río'; 'El' of a name is kept."""
-    return _CONTRACTION.sub(lambda m: m[1] + ("l " if m[1] in ("de", "De", "a", "A") else " "), text)
+    """'de el río' -> 'del río', 'a el río' -> 'al río', 'y Inés' -> 'e Inés'; 'El' of a name is kept."""
+    return _AND_I.sub("e ", _CONTRACTION.sub(r"\1l ", text))
 
 
 def sentence(text: str) -> str:

@@ -63,7 +63,8 @@ def people(rng: random.Random, women: int, men: int) -> tuple[list[Entity], list
     for gender in "fm":
         made = [s + m + e for s in names["stems"] for m in names["middles"] for e in names[f"ends_{gender}"]]
         known = rng.sample(sorted(set(names[f"first_{gender}"]) - set(names["surnames"])), KNOWN_NAMES)
-        made = rng.sample(sorted(set(made) - set(known)), 260)
+        made = sorted(set(made) - set(known))
+        rng.shuffle(made)
         pools[gender] = known[:USED_NAMES] + made[:40] + known[USED_NAMES:] + made[40:]
     surnames = names["surnames"]
     if max(women, men) > USED_NAMES + 40:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
+
 from fragua.corpus.aldea.entities import Fact, World
 from fragua.corpus.aldea.grammar import fill, sentence
 from fragua.corpus.aldea.holdout import held_out, translation_key
-from fragua.corpus.aldea.relations import phrasings
+from fragua.corpus.aldea.relations import frames, phrasings
+from fragua.corpus.aldea.telling import settled
 
 PLAIN = 3
 """The first so many `pred` phrasings of a relation correspond one to one in the two language tables."""
@@ -22,6 +25,20 @@ def numbers(world: World, fact: Fact, for_exam: bool) -> list[int]:
 
 
 def side(fact: Fact, number: int, lang: str) -> str:
+    return sentence(clause(fact, number, lang))
+
+
+def clause(fact: Fact, number: int, lang: str) -> str:
+    """The statement as it stands inside a sentence."""
     template = phrasings(lang)[fact.relation].pred[number]
     subject = "{s.a}" if fact.subject.kind == "unit" else "{s}"
-    return sentence(fill(f"{subject} {template}", lang, {"s": fact.subject, "o": fact.object}))
+    return fill(f"{subject} {template}", lang, {"s": fact.subject, "o": fact.object})
+
+
+def in_frames(clauses: dict[str, str], rng: random.Random) -> dict[str, str]:
+    """The clause of each language in the same frame, as a sentence."""
+    chance = rng.random()
+    return {
+        lang: sentence(settled(frames(lang)["wrap"], random.Random(chance)).replace("{x}", text))
+        for lang, text in clauses.items()
+    }

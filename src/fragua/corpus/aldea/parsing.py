@@ -110,6 +110,18 @@ class Reader:
             _remember(read, subject, topics)
         return found
 
+    def skeletons(self, text: str) -> Iterator[str]:
+        """The sentences with names and numbers masked by '#'; a sentence of nothing else is passed over."""
+        for part in _SENTENCE_END.split(text):
+            raw, words, _ = self._tokens(part)
+            mentions, at, kept = self._mentions(raw, words), 0, []
+            while at < len(words):
+                masked = at in mentions or words[at][0].isdigit()
+                kept.append("#" if masked else words[at])
+                at += mentions[at].length if at in mentions else 1
+            if any(word != "#" for word in kept):
+                yield " ".join(kept)
+
     def _tokens(self, text: str) -> tuple[list[str], list[str], set[int]]:
         raw: list[str] = []
         words: list[str] = []
@@ -270,6 +282,11 @@ def _remember(read: _Sentence, subject: Entity | None, topics: dict[str, Entity]
 @lru_cache(maxsize=8)
 def _reader(seed: int, lang: str) -> Reader:
     return Reader(build_world(seed), lang)
+
+
+def skeletons(text: str, lang: str, world: World) -> Iterator[str]:
+    """Each sentence with the names of the world (and its strangers) and all numbers masked."""
+    return _reader(world.seed, lang).skeletons(text)
 
 
 def claims(text: str, lang: str, world: World) -> list[Claim]:

@@ -35,11 +35,13 @@ def phrasings(lang: str) -> dict[str, Phrasings]:
 
 @cache
 def frames(lang: str) -> dict[str, Any]:
-    """The frames around statements: `wrap`, `also`, `two`, `three`, `pronoun`."""
+    """The frames around statements: `wrap`, `two`, `three`, `elided` (how many of those need no name), `pronoun`."""
     return table(f"phrases.{lang}.toml")
 
 
 @cache
-def genre_text(name: str) -> dict[str, tuple[list[str], list[str]]]:
+def genre_text(name: str) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
     """What a genre says besides facts: part -> (Spanish, English)."""
-    return {part: (texts["es"], texts["en"]) for part, texts in table(f"genre.{name}.toml").items()}
+    return {
+        part: (tuple(texts["es"]), tuple(texts["en"])) for part, texts in table(f"genre.{name}.toml").items()
+    }

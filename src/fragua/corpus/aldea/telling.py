@@ -5,15 +5,32 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache, cached_property
+from itertools import accumulate
+from math import prod
 
 from fragua.corpus.aldea.entities import Entity, Fact, World
-from fragua.corpus.aldea.grammar import fill, sentence
+from fragua.corpus.aldea.grammar import contract, fill, sentence
 from fragua.corpus.aldea.holdout import held_fact, held_out, phrasing_key, question_about
 from fragua.corpus.aldea.relations import frames, phrasings
 
 _NAMES_FIRST = ("{s}", "{s.", "{o}", "{o.")
 _CHOICE = re.compile(r"\[([^\[\]]*)\]")
+FRAMED = 0.95
+"""The share of single statements that stand in a frame; the plain sentence is what conversations are for."""
+
+
+@cache
+def _weights(templates: tuple[str, ...]) -> list[int]:
+    """Of each template, in how many ways it can be settled; cumulative."""
+    ways = (prod(found.count("|") + 1 for found in _CHOICE.findall(template)) for template in templates)
+    return list(accumulate(ways))
+
+
+def settled(templates: Sequence[str], rng: random.Random) -> str:
+    """One of the templates, with one of each `[this|that]` in it: every outcome equally often."""
+    template = rng.choices(templates, cum_weights=_weights(tuple(templates)))[0]
+    return _CHOICE.sub(lambda m: rng.choice(m[1].split("|")), template) if "[" in template else template
 
 
 class Deck:
@@ -46,6 +63,18 @@ class Decks:
         """Those of whom texts may speak; the others are the exam's."""
         return [person for person in self.world.strangers if not held_out(self.world.seed, person.id)]
 
+    @cached_property
+    def proper(self) -> frozenset[str]:
+        """How names begin that keep their capital inside a sentence ('La Habana' with its article); and 'I'."""
+        named = [*self.world.entities, *self.world.real_entities, *self.world.strangers, *self.world.strays]
+        starts = {
+            re.match(r"((El|La|The) )?\w+", forms.full)[0]  # type: ignore[index]
+            for entity in named
+            for forms in (entity.es, entity.en)
+            if entity.kind != "book"
+        }
+        return frozenset(start for start in starts if start[0].isupper()) | {"I"}
+
     def fact(self, *relations: str) -> Fact:
         """A fact of the world (of these relations, if any are named)."""
         facts = self.world.facts
@@ -58,6 +87,13 @@ class Decks:
     def real_fact(self) -> Fact:
         found = self._draw("real", lambda: list(self.world.real_facts))
         assert isinstance(found, Fact)
+        return found
+
+    def real_subject(self) -> Entity:
+        """A thing of the real world of which something is told."""
+        subjects = {fact.subject.id: fact.subject for fact in self.world.real_facts}
+        found = self._draw("real subjects", lambda: list(subjects.values()))
+        assert isinstance(found, Entity)
         return found
 
     def _draw(self, name: str, items) -> Entity | Fact:  # type: ignore[no-untyped-def]
@@ -75,11 +111,8 @@ class Teller:
         self._phrasings, self._frames = phrasings(lang), frames(lang)
 
     def pick(self, es: Sequence[str], en: Sequence[str]) -> str:
-        """One of the templates of this language, each `[this|that]` in it settled."""
-        template = self.rng.choice(es if self.lang == "es" else en)
-        return (
-            _CHOICE.sub(lambda m: self.rng.choice(m[1].split("|")), template) if "[" in template else template
-        )
+        """One of the templates of this language, settled."""
+        return settled(es if self.lang == "es" else en, self.rng)
 
     def fill(self, template: str, **holes: Entity | str) -> str:
         return fill(template, self.lang, holes)
@@ -97,11 +130,20 @@ class Teller:
             return forms.indefinite
         return forms.bare if entity.kind == "person" and self.rng.random() < 0.35 else forms.full
 
+    def lowered(self, text: str) -> str:
+        """The sentence as it stands after a comma or colon: a small first letter, unless a name begins it."""
+        first = re.match(r"\W*(\w+)( \w+)?", text)
+        names = self.decks.proper
+        if first is None or text[0] in '«"' or first[1] in names or f"{first[1]}{first[2]}" in names:
+            return text
+        at = first.start(1)
+        return text[:at] + text[at].lower() + text[at + 1 :]
+
     def told(self, fact: Fact) -> None:
         self.facts.append(fact)
 
-    def statement(self, fact: Fact, framed: float = 0.3) -> str:
-        """The fact as one sentence: from its subject, from its object, or turned round; sometimes framed."""
+    def statement(self, fact: Fact, framed: float = FRAMED) -> str:
+        """The fact as one sentence: from its subject, from its object, or turned round; mostly framed."""
         self.told(fact)
         said = self._phrasings[fact.relation]
         at = self.rng.randrange(len(said.pred) + len(said.inv) + len(said.sent))
@@ -118,9 +160,13 @@ class Teller:
             else:
                 inverse = fill(said.inv[at - len(said.pred)], self.lang, holes)
                 text = f"{self.mention(fact.object)} {inverse}"
-        if self.rng.random() < framed:
-            text = self.rng.choice(self._frames["wrap"]).replace("{x}", text)
-        return sentence(text)
+        return sentence(self.framed(text, framed))
+
+    def framed(self, text: str, chance: float) -> str:
+        """The statement with that chance inside a frame: who says so, where, how sure it is."""
+        if self.rng.random() >= chance:
+            return text
+        return settled(self._frames["wrap"], self.rng).replace("{x}", text)
 
     def _filled(self, template: str, fact: Fact) -> str:
         """Full names, or now and then the first name of the person."""
@@ -141,10 +187,10 @@ class Teller:
         """Sentences about one entity that tell these facts, one to three at a time."""
         left, found = list(facts), []
         while left:
-            count = self.rng.choice((1, 1, 2, 2, 3))
+            count = self.rng.choice((1, 2, 2, 2, 3))
             now, left = left[:count], left[count:]
             predicates = [(fact, self.predicate(fact, entity)) for fact in now]
-            found += [self.statement(fact, 0.1) for fact, text in predicates if text is None]
+            found += [self.statement(fact) for fact, text in predicates if text is None]
             said = [text for _, text in predicates if text is not None]
             if said:
                 found.append(self._joined(entity, said, first=not found))
@@ -156,14 +202,14 @@ class Teller:
         subject = self.mention(entity) if first or self.rng.random() < 0.45 else pronoun
         said = [f"{text}," if "," in text and at < len(said) - 1 else text for at, text in enumerate(said)]
         if len(said) == 1:
-            return sentence(f"{subject} {said[0]}")
+            return sentence(self.framed(f"{subject} {said[0]}".strip(), FRAMED))
         choices = self._frames["two" if len(said) == 2 else "three"]
-        if not subject or subject == pronoun:
-            choices = [choices[0], choices[1]] if len(said) == 2 else [choices[0]]
+        if subject == pronoun:
+            choices = choices[: self._frames["elided"][len(said) - 2]]
         template = self.rng.choice(choices)
         if kind == "n":
             template = template.replace(", who {p}", ", which {p}")
-        return sentence(
+        text = (
             template.replace("{S}", subject)
             .replace("{P}", pronoun)
             .replace("{p}", said[0])
@@ -173,6 +219,7 @@ class Teller:
             .replace(",;", ";")
             .replace(",:", ":")
         )
+        return sentence(self.framed((contract(text) if self.lang == "es" else text).strip(), 0.1))
 
     def question(self, fact: Fact) -> str | None:
         """A question about the fact that is not the exam's, or None."""

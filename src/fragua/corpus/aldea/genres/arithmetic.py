@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fragua.corpus.aldea.grammar import sentence
 from fragua.corpus.aldea.holdout import held_out, pair_key
 from fragua.corpus.aldea.numbers import calculate, word
 from fragua.corpus.aldea.relations import genre_text
@@ -16,34 +17,33 @@ SIGNS = {
 
 
 def render(teller: Teller) -> str:
+    lines = [_line(teller) for _ in range(teller.rng.randint(7, 11))]
+    return "\n".join([teller.pick(*TEXT["titles"]), *(line for line in lines if line)])
+
+
+def _line(teller: Teller) -> str:
+    """One sum of the texts' side of the hold-out: a formula, words, an expression, or a little story."""
     rng, lang = teller.rng, teller.lang
-    lines = []
-    for _ in range(rng.randint(7, 11)):
-        sign = rng.choice("+-*/")
-        a, b = rng.randint(1, 20), rng.randint(1, 12)
-        if sign == "/":
-            a *= b
-        if sign == "-" and a < b:
-            a, b = b, a
-        if held_out(teller.world.seed, pair_key(a, b)):
-            continue
-        result = calculate([a, b], sign)
-        form = rng.random()
-        if form < 0.4:
-            lines.append(f"{a} {sign} {b} = {result}")
-        elif form < 0.8:
-            verb = "son" if lang == "es" else "is"
-            lines.append(
-                f"{word(a, lang)} {SIGNS[lang][sign]} {word(b, lang)} {verb} {word(int(result), lang)}.".capitalize()
-            )
-        else:
-            name = rng.choice(teller.world.of_kind("person")).es.bare
-            if lang == "es":
-                lines.append(
-                    f"{name} escribe «{a} {SIGNS[lang][sign]} {b}» así: {a}{sign}{b}. El resultado es {result}."
-                )
-            else:
-                lines.append(
-                    f'{name} writes "{a} {SIGNS[lang][sign]} {b}" like this: {a}{sign}{b}. The result is {result}.'
-                )
-    return teller.pick(*TEXT["titles"]) + "\n" + "\n".join(lines)
+    sign = rng.choice("+-*/")
+    a, b = rng.randint(2, 20), rng.randint(2, 12)
+    if sign == "/":
+        a *= b
+    if sign == "-" and a < b:
+        a, b = b, a
+    if held_out(teller.world.seed, pair_key(a, b)):
+        return ""
+    result = calculate([a, b], sign)
+    form = rng.random()
+    if form < 0.35:
+        return f"{a} {sign} {b} = {result}"
+    name = rng.choice(teller.world.of_kind("person")).es.bare
+    if form < 0.65:
+        said = (
+            [word(number, lang) for number in (a, b, int(result))] if rng.random() < 0.7 else [a, b, result]
+        )
+        told = teller.fill(teller.pick(*TEXT[sign]), a=str(said[0]), b=str(said[1]), r=str(said[2]))
+        return sentence(f"{teller.pick(*TEXT['leads'])} {told}")
+    holes = {"n": name, "a": str(a), "b": str(b), "r": result}
+    if form < 0.85:
+        return teller.form(*TEXT["written"], **holes, w=f"{a} {SIGNS[lang][sign]} {b}", x=f"{a}{sign}{b}")
+    return teller.form(*TEXT[f"story{sign}"], **holes, t=teller.pick(*TEXT["things"]))

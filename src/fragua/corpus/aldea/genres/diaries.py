@@ -13,11 +13,11 @@ TEXT = genre_text("diaries")
 def render(teller: Teller) -> str:
     rng, world = teller.rng, teller.world
     writer = teller.decks.entity("person")
-    day = date(rng.randint(1, 28), rng.randrange(12)).forms(teller.lang).full
+    day = date(rng.randint(1, 28), rng.randrange(12)).forms(teller.lang).indefinite
     parts = [teller.form(*TEXT["days"])]
     facts = list(world.said_of(writer))
     rng.shuffle(facts)
-    parts.append(own(teller, writer, facts[: rng.randint(2, 5)]))
+    parts.append(own(teller, writer, facts[: rng.randint(3, 5)]))
     friend = world.find(writer, "friend_of")
     if friend is not None:
         parts += teller.about(friend, rng.sample(world.said_of(friend), 2))
@@ -26,8 +26,4 @@ def render(teller: Teller) -> str:
         thing, place = world.secrets[writer.id].parts(teller.lang)
         parts.append(teller.form(*TEXT["secrets"], t=thing, p=place))
     parts.append(teller.form(*TEXT["ends"]))
-    heading = f"{day[0].upper()}{day[1:]}"
-    whose = teller.fill(
-        teller.pick(("Diario de {w}", "Cuaderno de {w}"), ("Diary of {w}", "{w}'s diary")), w=writer
-    )
-    return f"{whose}. {heading}.\n{' '.join(part for part in parts if part)}"
+    return f"{teller.form(*TEXT['titles'], w=writer, d=day)}\n{' '.join(part for part in parts if part)}"

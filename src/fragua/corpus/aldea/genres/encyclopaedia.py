@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from fragua.corpus.aldea.telling import Teller
 
-KINDS: tuple[str, ...] = ("person",) * 10 + ("village",) * 5 + ("animal",) * 3
-KINDS += ("dish",) * 2 + ("invention",) * 2 + ("festival",) * 2 + ("landmark", "event", "river")
+KINDS: tuple[str, ...] = ("person",) * 10 + ("village",) * 3 + ("animal",) * 6
+KINDS += (
+    ("dish",) * 2 + ("invention",) * 3 + ("festival",) * 2 + ("event",) * 3 + ("landmark",) * 2 + ("river",)
+)
 
 
 def render(teller: Teller) -> str:

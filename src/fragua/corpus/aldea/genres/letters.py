@@ -20,18 +20,13 @@ def own(teller: Teller, writer: Entity, facts: list[Fact]) -> str:
             said.append(fill(teller.rng.choice(choices), teller.lang, {"s": fact.subject, "o": fact.object}))
     if not said:
         return ""
-    name = teller.pick(
-        ("[Me llamo|Soy|Ya sabes que soy|Firmo como|Aquí me llaman] {w}", "", ""),
-        ("[My name is|I am|As you know, I am|I sign as|Here they call me] {w}", "", ""),
-    )
-    me = "" if teller.lang == "es" else "I "
-    half = len(said) // 2 if teller.rng.random() < 0.4 else 0
+    half = len(said) // 2 if len(said) > 3 and teller.rng.random() < 0.5 else 0
     parts = [said[:half], said[half:]] if half else [said]
-    lead = teller.pick(*TEXT["leads"])
     told = [
-        sentence((lead if at == 0 else "") + me + listing(part, teller.lang)) for at, part in enumerate(parts)
+        teller.pick(*TEXT["more" if at else "leads"]) + listing(part, teller.lang)
+        for at, part in enumerate(parts)
     ]
-    return " ".join(([sentence(teller.fill(name, w=writer))] if name else []) + told)
+    return " ".join(sentence(teller.fill(text, w=writer)) for text in told)
 
 
 def render(teller: Teller) -> str:

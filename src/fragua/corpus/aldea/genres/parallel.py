@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fragua.corpus.aldea.pairs import numbers, side
+from fragua.corpus.aldea.entities import LANGS, Fact
+from fragua.corpus.aldea.grammar import fill, sentence
+from fragua.corpus.aldea.pairs import clause, in_frames, numbers
 from fragua.corpus.aldea.telling import Teller
 
 MARKS = (
@@ -11,20 +13,33 @@ MARKS = (
     ("ES: ", "EN: ", ""),
     ("- ", "= ", ""),
 )
+AND = {"es": "{a}, y {b}", "en": "{a}, and {b}"}
 
 
 def render(teller: Teller) -> str | None:
     rng = teller.rng
     es_mark, en_mark, _ = rng.choice([mark for mark in MARKS if mark[2] in ("", teller.lang)])
     lines = []
-    for _ in range(rng.randint(3, 6)):
-        fact = teller.decks.real_fact() if rng.random() < 0.12 else teller.decks.fact()
-        choices = numbers(teller.world, fact, for_exam=False)
-        if not choices:
+    for _ in range(rng.randint(3, 5)):
+        said = _clauses(teller)
+        more = _clauses(teller) if rng.random() < 0.3 else None
+        if said is None:
             continue
-        number = rng.choice(choices)
-        es, en = side(fact, number, "es"), side(fact, number, "en")
-        teller.told(fact)
-        pair = [es_mark + es, en_mark + en]
+        if more is not None:
+            said = {lang: fill(AND[lang], lang, {"a": said[lang], "b": more[lang]}) for lang in LANGS}
+        elif rng.random() < 0.9:
+            said = in_frames(said, rng)
+        pair = [es_mark + sentence(said["es"]), en_mark + sentence(said["en"])]
         lines += pair if teller.lang == "es" else pair[::-1]
     return "\n".join(lines) or None
+
+
+def _clauses(teller: Teller) -> dict[str, str] | None:
+    """A fact in both languages, or None where all its phrasings are the exam's."""
+    fact: Fact = teller.decks.real_fact() if teller.rng.random() < 0.12 else teller.decks.fact()
+    choices = numbers(teller.world, fact, for_exam=False)
+    if not choices:
+        return None
+    number = teller.rng.choice(choices)
+    teller.told(fact)
+    return {lang: clause(fact, number, lang) for lang in LANGS}

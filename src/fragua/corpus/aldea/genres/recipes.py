@@ -29,7 +29,7 @@ def render(teller: Teller) -> str:
     steps.append(teller.form(*TEXT["last"], n=str(rng.randint(2, 8))))
     if rng.random() < 0.4:
         steps = [f"{at}. {step}" for at, step in enumerate(steps, 1)]
-    intro = " ".join(teller.statement(fact, 0.15) for fact in facts)
+    intro = " ".join(teller.statement(fact) for fact in facts)
     title = teller.form(*TEXT["titles"], s=dish).rstrip(".")
     end = teller.statement(rng.choice(fans)) if fans and rng.random() < 0.7 else ""
     joined = ("\n" if steps[0][0] == "1" else " ").join(steps)

@@ -14,17 +14,19 @@ def render(teller: Teller) -> str:
     helper = world.find(hero, rng.choice(("friend_of", "married_to"))) or world.find(hero, "friend_of")
     village, dish = world.find(hero, "lives_in"), world.find(hero, "likes")
     assert helper is not None and village is not None and dish is not None
-    problem, thing = teller.pick(*TEXT["problems"]).split(" => ")
+    thing, short = teller.pick(*TEXT["things"]).split(" => ")
     facts = list(world.about(hero))
     parts = [teller.form(*TEXT["starts"], h=hero, v=village)]
     parts += teller.about(hero, rng.sample(facts, min(len(facts), rng.randint(2, 4))))
-    parts.append(teller.form([problem], [problem]))
+    parts.append(teller.form(*TEXT["problems"], t=thing))
     if rng.random() < 0.7:
         parts.append(teller.form(*TEXT["tries"]))
     parts.append(teller.form(*TEXT["helps"], x=helper))
     parts += teller.about(helper, rng.sample(world.said_of(helper), 2))
     if rng.random() < 0.7:
-        parts.append(teller.fill(teller.pick(*TEXT["says"]), x=helper))
-    parts.append(teller.form(*TEXT["finds"], t=thing))
+        parts.append(teller.form(*TEXT["says"], x=helper))
+    if rng.random() < 0.4:
+        parts.append(teller.form(*TEXT["turns"], h=hero, x=helper))
+    parts.append(teller.form(*TEXT["finds"], t=short))
     parts.append(teller.form(*TEXT["ends"], h=hero, x=helper, d=dish, v=village))
     return " ".join(parts)

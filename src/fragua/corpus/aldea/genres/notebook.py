@@ -1,0 +1,130 @@
+"""Notebooks: inventories read twice, messages passed on, passwords asked for, receipts, minutes, copies.
+
+What is said again is drawn from large spaces, so that only the text itself tells it: practice in copying."""
+
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+
+from fragua.corpus.aldea.entities import Entity
+from fragua.corpus.aldea.grammar import listing, sentence
+from fragua.corpus.aldea.names import table
+from fragua.corpus.aldea.relations import genre_text
+from fragua.corpus.aldea.telling import Teller
+
+TEXT = genre_text("notebook")
+_ONSETS = ("b", "br", "c", "cl", "d", "f", "g", "gr", "l", "m", "n", "p", "pl", "r", "s", "t", "tr", "v", "z")
+_RIMES = ("a", "e", "i", "o", "u", "an", "el", "in", "or", "us")
+
+
+LEAST_WORDS = 55
+
+
+def render(teller: Teller) -> str:
+    """Pages of different kinds until there are words enough."""
+    pages = teller.rng.sample((_inventory, _message, _passwords, _receipt, _minutes, _drill), 6)
+    lines: list[str] = []
+    while len(" ".join(lines).split()) < LEAST_WORDS:
+        lines += pages.pop()(teller)
+    return "\n".join(lines)
+
+
+def code_word(rng: random.Random) -> str:
+    """A word of no language: two or three syllables of a few million."""
+    return "".join(rng.choice(_ONSETS) + rng.choice(_RIMES) for _ in range(rng.choice((2, 2, 3))))
+
+
+def _names(teller: Teller, count: int) -> list[str]:
+    """First names of strangers, half of them with a surname drawn afresh."""
+    surnames = table("names.toml")["surnames"]
+    people = [person.es.bare for person in teller.rng.sample(teller.decks.strangers, count)]
+    return [f"{name} {teller.rng.choice(surnames)}" if teller.rng.random() < 0.5 else name for name in people]
+
+
+def _things(teller: Teller, count: int) -> list[tuple[Entity, str]]:
+    goods = teller.rng.sample(teller.world.of_kind("product"), count)
+    return [(thing, str(teller.rng.randint(2, 99))) for thing in goods]
+
+
+def _counted(teller: Teller, things: list[tuple[Entity, str]]) -> str:
+    return listing([f"{count} {thing.forms(teller.lang).bare}" for thing, count in things], teller.lang)
+
+
+def _inventory(teller: Teller) -> list[str]:
+    things = _things(teller, teller.rng.randint(3, 6))
+    (name,) = _names(teller, 1)
+    told = _counted(teller, things)
+    lines = [teller.form(*TEXT["lists"], n=name, x=told), teller.form(*TEXT["again"], x=told)]
+    for thing, count in teller.rng.sample(things, 2):
+        lines.append(_count(teller, thing, count))
+    return lines
+
+
+def _count(teller: Teller, thing: Entity, count: str) -> str:
+    return f"{teller.form(*TEXT['counts'], k=thing)} {teller.form(*TEXT['counted'], v=count)}"
+
+
+def _message(teller: Teller) -> list[str]:
+    rng = teller.rng
+    names = _names(teller, rng.randint(3, 5))
+    words = [code_word(rng) for _ in range(rng.randint(2, 4))]
+    said = " ".join(words if rng.random() < 0.5 else [*words, str(rng.randint(10, 999))])
+    lines = [
+        sentence(teller.fill(teller.pick(*TEXT["passed"]), n=one, m=other, x=said))
+        for one, other in pairwise(names)
+    ]
+    return [*lines, teller.form(*TEXT["heard"], m=names[-1], x=said)]
+
+
+def _passwords(teller: Teller) -> list[str]:
+    rng = teller.rng
+    names = _names(teller, rng.randint(5, 8))
+    owner, *names = names
+    figures = rng.random() < 0.3
+    values = [str(rng.randint(100, 9999)) if figures else code_word(rng) for _ in names]
+    mark = rng.choice((": ", " = ", " -> ", ", "))
+    lines = [teller.form(*TEXT["pairs"], n=owner).rstrip(".")]
+    lines += [f"{name}{mark}{value}" for name, value in zip(names, values, strict=True)]
+    for at in rng.sample(range(len(names)), rng.randint(2, 4)):
+        part = "whose" if rng.random() < 0.3 else "asked"
+        lines.append(teller.form(*TEXT[part], k=names[at], v=values[at]))
+    return lines
+
+
+def _receipt(teller: Teller) -> list[str]:
+    things = _things(teller, teller.rng.randint(2, 5))
+    (name,) = _names(teller, 1)
+    holes = {"n": name, "d": str(teller.rng.randint(1000, 99999)), "x": _counted(teller, things)}
+    lines = [teller.form(*TEXT["receipts"], **holes), teller.form(*TEXT["paid"], **holes)]
+    thing, count = teller.rng.choice(things)
+    return [*lines, _count(teller, thing, count)]
+
+
+def _minutes(teller: Teller) -> list[str]:
+    rng = teller.rng
+    names = _names(teller, rng.randint(3, 5))
+    everyone = listing(names, teller.lang)
+    lines = [teller.form(*TEXT["meetings"], x=everyone)]
+    speakers = rng.sample(names, 2)
+    amounts = [str(number) for number in rng.sample(range(2, 99), 2)]
+    units = [teller.pick(*TEXT["units"]) for _ in amounts]
+    spoken = list(zip(speakers, amounts, units, strict=True))
+    lines += [teller.form(*TEXT["says"], n=n, d=d, u=u) for n, d, u in spoken]
+    who, amount, unit = rng.choice(spoken)
+    lines.append(teller.form(*TEXT["recall"], n=who, d=amount, u=unit))
+    return [*lines, teller.form(*TEXT["signs"], x=everyone)]
+
+
+def _drill(teller: Teller) -> list[str]:
+    """Words once as they are and once in capitals, with a mark, in quotes, or twice."""
+    rng = teller.rng
+    words = [code_word(rng) for _ in range(3)]
+    kinds = rng.choices(("species", "trade", "ingredient", "product"), k=3)
+    words += [rng.choice(teller.world.of_kind(kind)).forms(teller.lang).bare for kind in kinds]
+    rng.shuffle(words)
+    shown = rng.choice(("{W}", "{w}!", "«{w}»", '"{w}"', "{w} {w}", "{w}, {w}, {w}", "- {w}"))
+    (name,) = _names(teller, 1)
+    mark = rng.choice((": ", " -> ", " = "))
+    lines = [f"{word}{mark}{shown.replace('{w}', word).replace('{W}', word.upper())}" for word in words]
+    return [teller.form(*TEXT["drills"], n=name).rstrip("."), *lines]
