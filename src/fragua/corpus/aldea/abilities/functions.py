@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from keyword import iskeyword
 from typing import Any, NamedTuple
 
 from fragua.corpus.aldea.asking import Asker, ExamItem, Message, assistant, user
@@ -26,7 +27,7 @@ def _name(asker: Asker) -> str:
         name = invented(asker.rng)
         if asker.rng.random() < 0.5:
             name = f"{asker.rng.choice(table('functions.toml')['stems'][asker.lang])}_{name}"
-        if asker.mine(f"function {name}"):
+        if asker.mine(f"function {name}") and not iskeyword(name):
             return name
 
 

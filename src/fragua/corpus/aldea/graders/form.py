@@ -19,7 +19,8 @@ def _one_of(said: str, item: ExamItem) -> bool:
 
 
 def _sentence(said: str, _: ExamItem) -> bool:
-    return len(said.split()) >= FEWEST_WORDS and said[:1].isupper() and said.endswith((".", "!"))
+    whole = len(said.split()) >= FEWEST_WORDS and said[:1].isupper() and said.endswith((".", "!"))
+    return whole and "?" not in said
 
 
 def _capitals(said: str, _: ExamItem) -> bool:
