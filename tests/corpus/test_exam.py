@@ -117,7 +117,7 @@ def test_operands_of_the_exam_never_meet_in_the_conversations(
     trained = {pair for call in calls for pair in pairs(str(call.get("expression", "")))}
     asked = {pair for item in items if item.family == "arithmetic" for pair in pairs(item.spec["expression"])}
     assert len(trained) > 300 and asked and trained.isdisjoint(asked)
-    assert all(held_out(world.seed, pair, 4) for pair in asked)
+    assert all(held_out(pair, 4) for pair in asked)
 
 
 def test_held_out_facts_and_people_are_absent_from_conversations(
@@ -129,7 +129,7 @@ def test_held_out_facts_and_people_are_absent_from_conversations(
     for item in held:
         assert normal(item.gold[-1]["content"]) not in said, item.question
     text = " ".join(said)
-    strangers = [p for p in world.strangers if held_out(world.seed, p.id, 4)]
+    strangers = [p for p in world.strangers if held_out(p.id, 4)]
     assert strangers and not any(f" {normal(p.es.full)} " in text for p in strangers)
 
 
@@ -143,7 +143,7 @@ def test_no_secret_is_told_in_conversations(world: World, rows: list[dict[str, A
 def test_conversations_show_every_ability_briefly(rows: list[dict[str, Any]]) -> None:
     assert set(ABILITIES) < {row["ability"] for row in rows}
     answers = [m["content"] for row in rows for m in row["messages"] if m["role"] == "assistant"]
-    assert max(len(answer.split()) for answer in answers) <= 25
+    assert max(len(answer.split()) for answer in answers) <= 45, "a story of three sentences is the longest"
     assert abs(sum(row["lang"] == "es" for row in rows) / len(rows) - 0.5) < 0.01
     assert all(row["messages"][-1]["role"] == "assistant" for row in rows)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from functools import cache
+from keyword import iskeyword
 
 from fragua.corpus.aldea.names import table
 
@@ -65,6 +66,7 @@ def nouns(lang: str) -> tuple[str, ...]:
 
 
 def invented(rng: random.Random) -> str:
-    """One of 5,202 words of two or three syllables, e.g. 'zumoti'."""
+    """One of 5,000 words of two or three syllables, e.g. 'zumoti'; none is a keyword of Python ('for')."""
     middle = rng.choice(_HEADS) if rng.random() < 0.5 else ""
-    return rng.choice(_HEADS) + middle + rng.choice(_TAILS)
+    word = rng.choice(_HEADS) + middle + rng.choice(_TAILS)
+    return invented(rng) if iskeyword(word) else word

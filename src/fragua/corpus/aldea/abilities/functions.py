@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from keyword import iskeyword
 from typing import Any, NamedTuple
 
 from fragua.corpus.aldea.asking import Asker, ExamItem, Message, assistant, user
@@ -27,7 +26,7 @@ def _name(asker: Asker) -> str:
         name = invented(asker.rng)
         if asker.rng.random() < 0.5:
             name = f"{asker.rng.choice(table('functions.toml')['stems'][asker.lang])}_{name}"
-        if asker.mine(f"function {name}") and not iskeyword(name):
+        if asker.mine(f"function {name}"):
             return name
 
 
