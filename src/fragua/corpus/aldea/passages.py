@@ -43,20 +43,6 @@ class Passage:
         }
         return person, rng.choice([name for name in ("lives_in", "works_as", "likes") if name not in told])
 
-    def asked(self, rng: random.Random, count: int) -> list[tuple[str, str]]:
-        """(question, answer) pairs; one in three is about what the text does not say."""
-        found = []
-        for fact in rng.sample(self.facts, min(count, len(self.facts))):
-            if rng.random() < 1 / 3:
-                person, relation = self.missing(rng)
-                template = rng.choice(phrasings(self.lang)[relation].q)
-                found.append(
-                    (fill(template, self.lang, {"s": person}), not_said(person, relation, self.lang))
-                )
-            else:
-                found.append((self.question(fact, rng), self.answer(fact)))
-        return found
-
 
 def not_said(person: Entity, relation: str, lang: str) -> str:
     """'The text does not say where Ada lives.'"""

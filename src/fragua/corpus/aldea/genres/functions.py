@@ -1,79 +1,63 @@
-"""Small Python functions: what each does, its two lines of code, and the results of some calls."""
+"""Small Python functions: what each returns, its two lines of code, and the results of some calls."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from fragua.corpus.aldea.grammar import sentence
+from fragua.corpus.aldea.holdout import held_out
 from fragua.corpus.aldea.names import table
 from fragua.corpus.aldea.relations import genre_text
+from fragua.corpus.aldea.small_python import Function, ProgramError, call, read_function
 from fragua.corpus.aldea.telling import Teller
+from fragua.corpus.aldea.wordbook import invented, kind_nouns
 
 TEXT = genre_text("functions")
-NUMBERS = {"es": ("n", "m", "x", "y", "uno", "dos"), "en": ("n", "m", "x", "y", "one", "two")}
-WORDS = {"es": ("texto", "palabra", "nombre", "t", "s", "p"), "en": ("text", "word", "name", "t", "s", "p")}
-"""Names of parameters."""
-
-RESULTS: dict[str, Callable[[Any, Any, int], object]] = {
-    "add": lambda a, b, k: a + b,
-    "subtract": lambda a, b, k: a - b,
-    "product": lambda a, b, k: a * b,
-    "raised": lambda a, b, k: a + k,
-    "lowered": lambda a, b, k: a - k,
-    "times": lambda a, b, k: a * k,
-    "square": lambda a, b, k: a * a,
-    "remainder": lambda a, b, k: a % k,
-    "larger": lambda a, b, k: max(a, b),
-    "smaller": lambda a, b, k: min(a, b),
-    "is_even": lambda a, b, k: a % 2 == 0,
-    "exceeds": lambda a, b, k: a > k,
-    "equal": lambda a, b, k: a == b,
-    "distance": lambda a, b, k: abs(a - b),
-    "capitals": lambda a, b, k: a.upper(),
-    "length": lambda a, b, k: len(a),
-    "shout": lambda a, b, k: a + "!",
-    "repeat": lambda a, b, k: a * k,
-    "initial": lambda a, b, k: a[0],
-    "last": lambda a, b, k: a[-1],
-    "start": lambda a, b, k: a[:k],
-    "join": lambda a, b, k: f"{a}-{b}",
-}
-"""What each snippet of `snippets.toml` returns for its arguments and its number."""
+LONGEST_RESULT = 12
 
 
 def render(teller: Teller) -> str:
     """Two functions, each with its explanation, its code and two or three calls."""
-    chosen = teller.rng.sample(sorted(table("snippets.toml")), 2)
-    return "\n".join(line for name in chosen for line in _told(teller, name))
+    rows = teller.rng.sample(table("functions.toml")["rows"], 2)
+    return "\n".join(line for row in rows for line in _told(teller, *row))
 
 
-def _told(teller: Teller, name: str) -> list[str]:
-    rng, snippet = teller.rng, table("snippets.toml")[name]
-    called, does = snippet[teller.lang]
-    words = snippet.get("words", False)
-    one, two = rng.sample((WORDS if words else NUMBERS)[teller.lang], 2)
-    number = rng.randint(2, 4 if words else 12)
-    holes = {"a": one, "b": two, "k": str(number)}
-    parameters = [one, two] if "{b}" in snippet["body"] else [one]
-    writer = rng.choice(teller.world.of_kind("person"))
-    lead = teller.fill(teller.pick(*TEXT["leads"]), n=writer, t=teller.fill(does, **holes))
-    code = f"def {called}({', '.join(parameters)}):\n    return {teller.fill(snippet['body'], **holes)}"
-    lines = [lead if lead.endswith(":") else sentence(lead), code]
-    for _ in range(rng.randint(2, 3)):
-        values = [_value(teller, words) for _ in parameters]
-        result = RESULTS[name](values[0], values[-1], number)
-        call = f"{called}({', '.join(map(_literal, values))})"
-        lines.append(teller.form(*TEXT["calls"], c=call, r=_literal(result)))
-    return lines
+def _told(teller: Teller, kinds: str, es: str, en: str, expression: str) -> list[str]:
+    rng, data = teller.rng, table("functions.toml")
+    params, name = rng.choice(data["params"][kinds]), _name(teller)
+    body = expression.replace("{a}", params[0]).replace("{b}", params[-1])
+    source = f"def {name}({', '.join(params)}):\n    return {body}"
+    writer, returned = rng.choice(teller.world.of_kind("person")), es if teller.lang == "es" else en
+    lead = teller.fill(teller.pick(*TEXT["leads"]), n=writer, f=name, t=returned)
+    calls = [_called(teller, read_function(source), kinds, expression) for _ in range(rng.randint(2, 3))]
+    return [lead if lead.endswith(":") else sentence(lead), source, *(line for line in calls if line)]
 
 
-def _value(teller: Teller, words: bool) -> object:
-    if not words:
-        return teller.rng.randint(1, 30)
-    kind = teller.rng.choice(("species", "ingredient", "product", "village", "person"))
-    return teller.rng.choice(teller.world.of_kind(kind)).forms(teller.lang).bare
+def _name(teller: Teller) -> str:
+    """A name that the exam does not ask for."""
+    while True:
+        name = invented(teller.rng)
+        if teller.rng.random() < 0.5:
+            name = f"{teller.rng.choice(table('functions.toml')['stems'][teller.lang])}_{name}"
+        if not held_out(f"function {name}"):
+            return name
 
 
-def _literal(value: object) -> str:
-    return f'"{value}"' if isinstance(value, str) else str(value)
+def _called(teller: Teller, function: Function, kinds: str, expression: str) -> str:
+    """A call and its result; nothing where there is none, or it is the exam's."""
+    args = [_value(teller, kind) for kind in kinds]
+    try:
+        result = repr(call(function, args))
+    except ProgramError:
+        return ""
+    if len(result) > LONGEST_RESULT or held_out(f"run {expression} {args}"):
+        return ""
+    written = f"{function.name}({', '.join(map(repr, args))})"
+    return teller.form(*TEXT["calls"], c=written, r=result)
+
+
+def _value(teller: Teller, kind: str) -> Any:
+    rng = teller.rng
+    if kind == "t":
+        return rng.choice(kind_nouns(rng.choice(("species", "ingredients", "products")), teller.lang))
+    return rng.sample(range(1, 10), 3) if kind == "l" else rng.randint(1, 30)
