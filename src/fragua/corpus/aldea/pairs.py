@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from fragua.corpus.aldea.entities import Fact, World
+from fragua.corpus.aldea.entities import Fact
 from fragua.corpus.aldea.grammar import fill, sentence
 from fragua.corpus.aldea.holdout import held_out, translation_key
 from fragua.corpus.aldea.relations import frames, phrasings
@@ -18,10 +18,10 @@ def pair_count(fact: Fact) -> int:
     return min(PLAIN, *(len(phrasings(lang)[fact.relation].pred) for lang in ("es", "en")))
 
 
-def numbers(world: World, fact: Fact, for_exam: bool) -> list[int]:
+def numbers(fact: Fact, for_exam: bool) -> list[int]:
     """The phrasings of the fact that the exam, or everything else, may translate."""
     every = range(pair_count(fact))
-    return [n for n in every if held_out(world.seed, translation_key(fact, n)) == for_exam]
+    return [n for n in every if held_out(translation_key(fact, n)) == for_exam]
 
 
 def side(fact: Fact, number: int, lang: str) -> str:

@@ -61,7 +61,7 @@ class Decks:
     @cached_property
     def strangers(self) -> list[Entity]:
         """Those of whom texts may speak; the others are the exam's."""
-        return [person for person in self.world.strangers if not held_out(self.world.seed, person.id)]
+        return [person for person in self.world.strangers if not held_out(person.id)]
 
     @cached_property
     def proper(self) -> frozenset[str]:
@@ -223,13 +223,13 @@ class Teller:
 
     def question(self, fact: Fact) -> str | None:
         """A question about the fact that is not the exam's, or None."""
-        if held_fact(self.world, fact):
+        if held_fact(fact):
             return None
         about = question_about(fact, reverse=False)
         choices = [
             template
             for template in self._phrasings[fact.relation].q
-            if not held_out(self.world.seed, phrasing_key(template, about, self.lang))
+            if not held_out(phrasing_key(template, about, self.lang))
         ]
         if not choices:
             return None

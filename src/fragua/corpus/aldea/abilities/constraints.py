@@ -51,7 +51,7 @@ def _asked(asker: Asker, form: str, relations: tuple[str, ...]) -> Asked | None:
         statement = _said(asker, f"{{s}} {rng.choice(phrasings(asker.lang)[relation].pred)}", fact) + " "
     else:
         fact, statement = asker.decks.fact(*relations), ""
-        if held_fact(asker.world, fact):
+        if held_fact(fact):
             return None
     template = asker.template(phrasings(asker.lang)[fact.relation].q, f"{form} {fact.subject.id}")
     if template is None:

@@ -83,7 +83,7 @@ def _made(asker: Asker) -> tuple[str, str] | None:
     fact = asker.decks.fact()
     said = phrasings(asker.lang)[fact.relation]
     template = asker.rng.choice([f"{{s}} {text}" for text in said.pred] + list(said.sent))
-    if held_fact(asker.world, fact) or not asker.mine(f"correct {asker.lang} {fact.id}"):
+    if held_fact(fact) or not asker.mine(f"correct {asker.lang} {fact.id}"):
         return None
     right = asker.sentence(template, s=fact.subject, o=fact.object)
     wrong = _spoilt(asker, right)

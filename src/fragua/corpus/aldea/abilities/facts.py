@@ -38,7 +38,7 @@ def exchange(asker: Asker) -> list[Message] | None:
 def asked(asker: Asker, draw: Callable[[], Fact]) -> list[Message] | None:
     """A fact's question and answer from the conversations' side of the hold-out."""
     fact = draw()
-    found = None if held_fact(asker.world, fact) else ask(asker, fact)
+    found = None if held_fact(fact) else ask(asker, fact)
     if found is None:
         return None
     question, answer, _ = found
@@ -105,7 +105,7 @@ def examine(asker: Asker) -> ExamItem | None:
 
 def examined(asker: Asker, fact: Fact, family: str) -> ExamItem | None:
     """A fact never asked in conversations with any phrasing, or a known one with a phrasing never used for it."""
-    held = held_fact(asker.world, fact)
+    held = held_fact(fact)
     if not held and asker.rng.random() < 0.6:
         return None
     found = ask(asker, fact, 1 if held else SHARE)

@@ -17,7 +17,7 @@ def _fact(asker: Asker) -> Fact | None:
         relation = asker.rng.choice(sorted(KINDS))
         return Fact(-1, relation, asker.rng.choice(asker.strangers), asker.decks.entity(KINDS[relation]))
     fact = asker.decks.fact()
-    if not asker.mine(f"inverse {fact.id}") or (held_fact(asker.world, fact) and not asker.for_exam):
+    if not asker.mine(f"inverse {fact.id}") or (held_fact(fact) and not asker.for_exam):
         return None
     return fact
 

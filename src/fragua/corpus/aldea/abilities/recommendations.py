@@ -23,7 +23,7 @@ def _made(asker: Asker) -> tuple[str, str, Fact, Entity] | None:
     wishes = table("recommendations.toml")
     fact = asker.decks.fact(*wishes)
     taste = liked(fact, asker.world)
-    if held_fact(asker.world, fact) or not asker.mine(f"recommend {fact.relation} {taste.id}", 3):
+    if held_fact(fact) or not asker.mine(f"recommend {fact.relation} {taste.id}", 3):
         return None
     wish, lang = wishes[fact.relation], asker.lang
     holes: dict[str, Entity | str] = {"o": taste, "l": with_article(taste, lang)}

@@ -37,7 +37,7 @@ def _clear(fact: Fact) -> list[Entity]:
 def _made(asker: Asker) -> Talk | None:
     world, rng, lang = asker.world, asker.rng, asker.lang
     first = asker.decks.fact()
-    found = None if held_fact(world, first) else facts.ask(asker, first)
+    found = None if held_fact(first) else facts.ask(asker, first)
     if found is None:
         return None
     data = table("references.toml")
@@ -52,7 +52,7 @@ def _made(asker: Asker) -> Talk | None:
         relation = rng.choice(sorted(data[about.kind]))
         templates = data[about.kind][relation][lang]
     there = step(world, about, relation)
-    if there is None or there[0] is first or held_fact(world, there[0]):
+    if there is None or there[0] is first or held_fact(there[0]):
         return None
     if not asker.mine(f"reference {about.id} {relation}"):
         return None

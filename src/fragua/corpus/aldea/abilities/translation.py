@@ -28,8 +28,8 @@ ASKS = {
 def _made(asker: Asker) -> tuple[str, str, Fact] | None:
     """(request, translation, fact): the asker's language is the source's."""
     fact = asker.decks.fact() if asker.rng.random() < 0.85 else asker.decks.real_fact()
-    choices = numbers(asker.world, fact, asker.for_exam)
-    if not choices or (held_fact(asker.world, fact) and not asker.for_exam):
+    choices = numbers(fact, asker.for_exam)
+    if not choices or (held_fact(fact) and not asker.for_exam):
         return None
     number = asker.rng.choice(choices)
     other = "en" if asker.lang == "es" else "es"

@@ -57,11 +57,11 @@ def way(asker: Asker) -> Way | None:
     kind = rng.choice(_KINDS)
     start, first = asker.decks.entity(kind), rng.choice(STARTS[kind])
     here = step(world, start, first)
-    if here is None or held_fact(world, here[0]):
+    if here is None or held_fact(here[0]):
         return None
     then = rng.choice(table("hops.toml")["onward"][here[1].kind])
     there = step(world, here[1], then)
-    if there is None or there[1] is start or held_fact(world, there[0]):
+    if there is None or there[1] is start or held_fact(there[0]):
         return None
     found = Way(start, first, here[1], then, there[1])
     return found if asker.mine(found.key) else None

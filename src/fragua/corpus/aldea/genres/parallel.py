@@ -37,7 +37,7 @@ def render(teller: Teller) -> str | None:
 def _clauses(teller: Teller) -> dict[str, str] | None:
     """A fact in both languages, or None where all its phrasings are the exam's."""
     fact: Fact = teller.decks.real_fact() if teller.rng.random() < 0.12 else teller.decks.fact()
-    choices = numbers(teller.world, fact, for_exam=False)
+    choices = numbers(fact, for_exam=False)
     if not choices:
         return None
     number = teller.rng.choice(choices)
