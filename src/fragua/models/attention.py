@@ -60,6 +60,13 @@ class Attention(nn.Module):
         self.q_norm = RMSNorm(config.head_width, config.norm_eps) if config.qk_norm else nn.Identity()
         self.k_norm = RMSNorm(config.head_width, config.norm_eps) if config.qk_norm else nn.Identity()
 
+    @torch.no_grad()
+    def look_for_likes(self) -> None:
+        """Each key head takes the weights of its group's first query head: q·k is largest for equal tokens."""
+        rows_NED = self.qkv.weight.view(-1, self.head_width, self.qkv.in_features)
+        group = self.heads // self.kv_heads
+        rows_NED[self.heads : self.heads + self.kv_heads] = rows_NED[: self.heads : group]
+
     def forward(
         self,
         x_BTD: Tensor,

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fragua.models import visibility
+from fragua.models.attention import Attention
 from fragua.models.cache import Cache
 from fragua.models.config import Stack
 from fragua.models.transformer import Transformer
@@ -67,7 +68,9 @@ def initialise(model: Decoder, seed: int) -> None:
     """All initialisation, in one place.
 
     Matrices are normal with deviation 1/√fan-in; projections back into the stream start at zero, so that every
-    block begins as the identity; the head starts small, so that the first loss is ln V."""
+    block begins as the identity; the head starts small, so that the first loss is ln V. Keys start as queries do,
+    so that a token first looks at its like (Trockman & Kolter, 2305.09828): copying from the prompt, the slowest
+    thing that a small model learns, begins there (docs/decisions/0004)."""
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in model.named_parameters():
         if parameter.ndim < 2:
@@ -77,6 +80,9 @@ def initialise(model: Decoder, seed: int) -> None:
         else:
             deviation = 0.02 if "blocks" not in name else parameter.shape[1] ** -0.5
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * deviation)
+    for module in model.modules():
+        if isinstance(module, Attention):
+            module.look_for_likes()
 
 
 def share(model: Decoder) -> Decoder:
