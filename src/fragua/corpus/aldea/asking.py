@@ -109,7 +109,8 @@ class Asker:
         """The question as people write it: now and then with an opener, or without capitals and marks."""
         chance = self.rng.random()
         if chance < 0.2:
-            opener = self.rng.choice(OPENERS[self.lang])
+            colon = ": " in question
+            opener = self.rng.choice([o for o in OPENERS[self.lang] if not (colon and ": " in o)])
             if opener.endswith((", {q}", ": {q}")) and question.startswith(_LOWERED):
                 question = question[:2].lower() + question[2:]
             return opener.replace("{q}", question)

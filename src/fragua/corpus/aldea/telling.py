@@ -219,7 +219,8 @@ class Teller:
             .replace(",;", ";")
             .replace(",:", ":")
         )
-        return sentence(self.framed((contract(text) if self.lang == "es" else text).strip(), 0.1))
+        text = (contract(text) if self.lang == "es" else text).strip()
+        return sentence(self.framed(self.lowered(text), 0.1))
 
     def question(self, fact: Fact) -> str | None:
         """A question about the fact that is not the exam's, or None."""

@@ -25,7 +25,7 @@ def render(teller: Teller) -> str:
     steps = [teller.form(*TEXT["first"], i=thing)]
     pool = TEXT["next"][teller.lang == "en"]
     chosen = rng.sample(pool, rng.randint(2, 4))
-    steps += [teller.form([step], [step], n=str(rng.randint(2, 30))) for step in chosen]
+    steps += [teller.form([step], [step], n=str(rng.randint(2, 12))) for step in chosen]
     steps.append(teller.form(*TEXT["last"], n=str(rng.randint(2, 8))))
     if rng.random() < 0.4:
         steps = [f"{at}. {step}" for at, step in enumerate(steps, 1)]
