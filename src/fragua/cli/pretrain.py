@@ -24,6 +24,9 @@ def pretrain(
         float | None, typer.Option(help="Peak learning rate; derived if not given.")
     ] = None,
     optimizer: Annotated[str, typer.Option(help="muon or adamw.")] = "muon",
+    copying_steps: Annotated[
+        int | None, typer.Option(help="First steps with copying lessons; derived if not given.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of weights and order.")] = 0,
     precision: Annotated[str, typer.Option(help="auto (measured), float32 or bfloat16.")] = "auto",
     compile: Annotated[str, typer.Option(help="auto, on or off.")] = "auto",

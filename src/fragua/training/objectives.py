@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,6 +15,7 @@ from fragua.models.visibility import documents
 from fragua.tokens.loader import Batch, Loader, evaluation_rows
 from fragua.tokens.shards import Shards
 from fragua.tokens.tokenizer import Tokenizer
+from fragua.training.copying import CopyingLessons
 from fragua.training.cross_entropy import IGNORE, chunked_cross_entropy
 
 
@@ -47,13 +49,19 @@ class NextToken:
         context: int,
         seed: int,
         split_long: bool,
+        copying_rows: int = 0,
     ):
+        """copying_rows: so many rows from the start on are mixed with copying lessons."""
         self.loader = Loader(train, context, seed, split_long=split_long)
         self.held_out, self.context, self.split_long = validation, context, split_long
         self.bytes_V = tokenizer.byte_lengths_V
+        self.lessons = CopyingLessons(copying_rows, context, np.flatnonzero(self.bytes_V), seed)
+        self.drawn = 0
 
     def batch(self, rows: int) -> Batch:
-        return self.loader.rows(rows)
+        first, self.drawn = self.drawn, self.drawn + rows
+        lessons = self.lessons.count(first, rows)
+        return self.lessons.added(self.loader.rows(rows - lessons), first, rows)
 
     def tokens(self, batch: Batch) -> int:
         """Predictions that count."""
@@ -73,7 +81,8 @@ class NextToken:
         return evaluation_rows(self.held_out, self.context, rows, split_long=self.split_long)
 
     def state(self) -> dict[str, Any]:
-        return self.loader.state()
+        return {"drawn": self.drawn, "loader": self.loader.state()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.loader.restore(state)
+        self.drawn = state["drawn"]
+        self.loader.restore(state["loader"])

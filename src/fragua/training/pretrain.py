@@ -15,6 +15,7 @@ from fragua.settings import Settings
 from fragua.tokens.prepare import tokenize_corpus
 from fragua.tokens.shards import Shards
 from fragua.tokens.tokenizer import Tokenizer
+from fragua.training import copying
 from fragua.training.directory import announce, claim, finish, finished_figures
 from fragua.training.machine import device
 from fragua.training.objectives import NextToken
@@ -39,6 +40,8 @@ class PretrainSettings(Settings):
     """Rows that go through at once; None: as many as memory and cache take well."""
     learning_rate: float | None = Field(default=None, gt=0)
     optimizer: Literal["muon", "adamw"] = "muon"
+    copying_steps: int | None = Field(default=None, ge=0)
+    """Steps from the start on in which some rows are copying lessons; None: 200, or a quarter of all; 0: none."""
     seed: int = 0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     compile: Literal["auto", "on", "off"] = "auto"
@@ -46,6 +49,10 @@ class PretrainSettings(Settings):
     sample_every: int | None = Field(default=None, gt=0)
     checkpoint_every_s: float = Field(default=30.0, ge=0)
     sample_prompts: list[dict[str, str]] = PROMPTS
+
+    def lessons(self) -> int:
+        """Steps with copying lessons."""
+        return min(copying.STEPS, self.steps // 4) if self.copying_steps is None else self.copying_steps
 
     def training(self, width: int) -> Training:
         """The trainer's settings; the learning rate falls with the root of the width (256: 0.015 with Muon)."""
@@ -97,7 +104,15 @@ def pretrain(
     shards = [_shards(path, tokenizer, out / "shards" / path.stem) for path in (train, held_out)]
     model = Decoder(config).to(device())
     initialise(model, settings.seed)
-    objective = NextToken(shards[0], shards[1], tokenizer, config.context, settings.seed, split_long=True)
+    objective = NextToken(
+        shards[0],
+        shards[1],
+        tokenizer,
+        config.context,
+        settings.seed,
+        split_long=True,
+        copying_rows=settings.lessons() * max(1, settings.batch_tokens // config.context),
+    )
     twin = share(model)
 
     def sample() -> list[dict[str, Any]]:
