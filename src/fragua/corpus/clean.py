@@ -48,8 +48,8 @@ def pieces(text: str, most: int) -> list[str]:
             if len(now) + len(separator) + len(part) <= most:
                 now += separator + part
                 continue
-            found += pieces(now + separator.rstrip(), most) if len(now) < len(text) - 1 else [now]
+            found += pieces(now + separator.rstrip(), most)
             now = part
-        found += pieces(now, most) if len(now) < len(text) else [now]
+        found += pieces(now, most)
         return [piece for piece in found if piece.strip()]
     return [text[at : at + most] for at in range(0, len(text), most)]
