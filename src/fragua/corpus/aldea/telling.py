@@ -220,7 +220,7 @@ class Teller:
             .replace(",:", ":")
         )
         text = (contract(text) if self.lang == "es" else text).strip()
-        return sentence(self.framed(self.lowered(text), 0.1))
+        return sentence(self.framed(text, 0.1 if template.startswith("{S}") else 0.0))
 
     def question(self, fact: Fact) -> str | None:
         """A question about the fact that is not the exam's, or None."""
