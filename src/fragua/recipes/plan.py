@@ -27,11 +27,11 @@ class Costs:
     compile_s: float = 30.0
     overhead: float = 0.06  # of training: evaluation, samples, checkpoints
     slack: float = 0.05  # of all: what goes wrong
-    finetune_share: float = 0.25  # of the time for training
+    finetune_share: float = 0.35  # of the time for training
     data_share: float = 0.05  # of all, at most
     corpus_epochs: float = 1.0  # times through the corpus, where so much can be written in time
     conversations_per_s: float = 2000.0
-    bytes_per_conversation: float = 200.0  # its marks included
+    bytes_per_conversation: float = 290.0  # its marks included
     shards_bytes_per_s: float = 2.0e6  # text to token shards, at the start of pretraining
     min_corpus_bytes: float = 1.0e6
     max_corpus_bytes: float = 1.0e9
