@@ -13,7 +13,7 @@ from fragua.corpus.aldea.telling import Teller
 from fragua.corpus.aldea.wordbook import invented, kind_nouns
 
 TEXT = genre_text("functions")
-LONGEST_RESULT = 12
+LONGEST_RESULT, TRIES = 12, 8
 
 
 def render(teller: Teller) -> str:
@@ -29,8 +29,9 @@ def _told(teller: Teller, kinds: str, es: str, en: str, expression: str) -> list
     source = f"def {name}({', '.join(params)}):\n    return {body}"
     writer, returned = rng.choice(teller.world.of_kind("person")), es if teller.lang == "es" else en
     lead = teller.fill(teller.pick(*TEXT["leads"]), n=writer, f=name, t=returned)
-    calls = [_called(teller, read_function(source), kinds, expression) for _ in range(rng.randint(2, 3))]
-    return [lead if lead.endswith(":") else sentence(lead), source, *(line for line in calls if line)]
+    tried = [_called(teller, read_function(source), kinds, expression) for _ in range(TRIES)]
+    calls = [line for line in tried if line][: rng.randint(2, 3)]
+    return [lead if lead.endswith(":") else sentence(lead), source, *calls]
 
 
 def _name(teller: Teller) -> str:
