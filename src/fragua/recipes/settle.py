@@ -12,7 +12,7 @@ from fragua.recipes.recipe import Recipe
 from fragua.recipes.speed import Speed, fit_speed
 
 PLAN_FILE = "plan.json"
-PROBE_DEPTHS = (2, 6)
+PROBE_DEPTHS = (2, 4)
 PROBE_VOCAB = 4096
 
 
