@@ -27,7 +27,7 @@ class Costs:
     compile_s: float = 30.0
     overhead: float = 0.06  # of training: evaluation, samples, checkpoints
     slack: float = 0.05  # of all: what goes wrong
-    finetune_share: float = 0.35  # of the time for training
+    finetune_share: float = 0.4  # of the time for training
     data_share: float = 0.05  # of all, at most
     corpus_epochs: float = 1.0  # times through the corpus, where so much can be written in time
     conversations_per_s: float = 2000.0
