@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from fragua.corpus.aldea.abilities import unknown
+from fragua.corpus.aldea.abilities import talk, unknown
 from fragua.corpus.aldea.asking import Asker, ExamItem, assistant, user
 from fragua.corpus.aldea.entities import LANGS
 from fragua.corpus.aldea.exam import grade
@@ -55,3 +55,17 @@ def test_what_lies_outside_is_declined_by_name_in_sound_grammar(lang: str) -> No
         said = str(found.gold[0]["content"])
         assert grade(found, found.gold), said
         assert " de el " not in said and "{" not in said
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_the_plainest_way_is_always_taught_and_never_asked(lang: str) -> None:
+    world = build_world(0)
+    plainest = {normal(intent[f"q_{lang}"][0]) for intent in TALK.values()}
+    said = {}
+    for for_exam in (False, True):
+        rng = random.Random(4)
+        asker = Asker(world, rng, lang, for_exam=for_exam, decks=Decks(world, rng))
+        found = [talk._made(asker) for _ in range(3000)]
+        said[for_exam] = {normal(made[0]) for made in found if made}
+    assert plainest <= said[False] and not plainest & said[True]
+    assert ("hola quien eres" if lang == "es" else "hello who are you") in said[False]
