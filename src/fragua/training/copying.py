@@ -1,4 +1,6 @@
-"""Copying lessons: early in pretraining some rows hold random tokens said twice, which only copying can predict."""
+"""Copying lessons: early in pretraining some rows hold random tokens said twice, which only copying can predict.
+
+They bring forward the use of what stands in the prompt (docs/decisions/0007)."""
 
 from __future__ import annotations
 
