@@ -234,8 +234,8 @@ def _share_out(recipe: Recipe, training_s: float, rate: float, vocab_size: int, 
 
 def expected_bytes_per_token(vocab_size: int) -> float:
     """Bytes of text a token stands for: a line through what byte-level BPE gave on the embedded world
-    (1,024: 2.6; 2,048: 3.4; 4,096: 4.0; 8,192: 4.5)."""
-    return _clamp(0.65 * math.log2(vocab_size) - 3.9, 1.5, 5.2)
+    (1,024: 2.45; 4,096: 3.73)."""
+    return _clamp(0.64 * math.log2(vocab_size) - 3.95, 1.5, 5.2)
 
 
 def _stack(recipe: Recipe, depth: int, vocab_size: int) -> Stack:

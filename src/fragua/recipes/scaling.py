@@ -40,7 +40,7 @@ ALDEA = ScalingLaw(
     floor=0.036,
     parameters=10_800.0,
     parameters_power=0.75,
-    tokens=2026.0,
+    tokens=3190.0,
     tokens_power=0.55,
     repeat_worth=15.4,
 )
