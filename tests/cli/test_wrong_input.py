@@ -144,7 +144,7 @@ def test_learning(tells: Tells, command: str, told: str) -> None:
         ("evaluate model --task exam", "--data or --world: one of the two is needed"),
         ("evaluate model --task exam --data one.jsonl", "one.jsonl:1: not a question of an exam: without id"),
         ("evaluate model --task exam --data empty.jsonl", "empty.jsonl: holds no question"),
-        ("bench nothing", "no benchmark 'nothing'; known: pretrain"),
+        ("bench nothing", "no benchmark 'nothing'; known: exam, pretrain, variety"),
     ],
 )
 def test_talking_and_measuring(tells: Tells, command: str, told: str) -> None:
