@@ -39,9 +39,11 @@ class Costs:
 
 
 COSTS = Costs()
-DEPTHS = range(3, 65)
-"""Two layers learn facts but copy nothing from the prompt (docs/decisions/0006): the dial takes three at least."""
-MIN_TOKENS_PER_PARAMETER = 0.4
+DEPTHS = range(2, 65)
+ENOUGH_DEPTH = 3
+"""Two layers learn facts but copy nothing from the prompt (docs/decisions/0006): three are taken where they are not
+starved of tokens, whatever their expected loss."""
+MIN_TOKENS_PER_PARAMETER = 1.0
 MIN_STEPS = 40
 COMPILE_MINUTES = 4
 MOST_WORDS = 4096
@@ -113,7 +115,7 @@ def make_plan(
         too_big = plan.estimates.memory_bytes > 0.8 * machine.get("memory_bytes", math.inf)
         if best and (starved or too_big or plan.estimates.total_seconds > 60 * recipe.minutes):
             break
-        if best is None or plan.estimates.loss < best.estimates.loss:
+        if best is None or depth <= ENOUGH_DEPTH or plan.estimates.loss < best.estimates.loss:
             best = plan
     assert best is not None
     return best
