@@ -40,14 +40,15 @@ def asker(world: World, lang: str, for_exam: bool, seed: int = 1) -> Asker:
 
 def examined(family: str, lang: str, count: int, seed: int = 7) -> list[ExamItem]:
     one = asker(WORLDS[seed], lang, for_exam=True)
-    found = (ABILITIES[family].examine(one) for _ in range(6000))
-    return list(itertools.islice((item for item in found if item is not None), count))
+    found = (ABILITIES[family].task(one) for _ in range(6000))
+    return list(itertools.islice((task.item(family, lang) for task in found if task is not None), count))
 
 
 def exchanged(family: str, lang: str, count: int, seed: int = 7) -> list[list[Message]]:
     one = asker(WORLDS[seed], lang, for_exam=False)
-    found = (ABILITIES[family].exchange(one) for _ in range(6000))
-    return list(itertools.islice((each for each in found if each is not None), count))  # type: ignore[arg-type]
+    found = (ABILITIES[family].task(one) for _ in range(6000))
+    messages = ([*task.messages, *task.reply] for task in found if task is not None)
+    return list(itertools.islice(messages, count))
 
 
 def gold(item: ExamItem) -> str:
@@ -61,7 +62,8 @@ def test_the_good_answer_passes_in_any_dress_and_the_cheap_ones_fail(
     family: str, seed: int, lang: str, world: int
 ) -> None:
     one = asker(WORLDS[world], lang, for_exam=True, seed=seed)
-    items = [item for item in (ABILITIES[family].examine(one) for _ in range(60)) if item is not None]
+    found = (ABILITIES[family].task(one) for _ in range(60))
+    items = [task.item(family, lang) for task in found if task is not None]
     for item in items:
         verdict = grade(item, item.gold)
         assert verdict, (item.thread, item.gold, verdict.why)

@@ -49,7 +49,8 @@ def test_no_question_belongs_to_two_intents(lang: str) -> None:
 def test_what_lies_outside_is_declined_by_name_in_sound_grammar(lang: str) -> None:
     world, rng = build_world(3), random.Random(0)
     asker = Asker(world, rng, lang, for_exam=True, decks=Decks(world, rng))
-    items = [found for found in (unknown.examine(asker) for _ in range(600)) if found]
+    tasks = (unknown.task(asker) for _ in range(600))
+    items = [task.item("unknown", lang) for task in tasks if task]
     assert len(items) > 200
     for found in items:
         said = str(found.gold[0]["content"])
@@ -65,7 +66,7 @@ def test_the_plainest_way_is_always_taught_and_never_asked(lang: str) -> None:
     for for_exam in (False, True):
         rng = random.Random(4)
         asker = Asker(world, rng, lang, for_exam=for_exam, decks=Decks(world, rng))
-        found = [talk._made(asker) for _ in range(3000)]
-        said[for_exam] = {normal(made[0]) for made in found if made}
+        found = [talk.task(asker) for _ in range(3000)]
+        said[for_exam] = {normal(task.request) for task in found if task}
     assert plainest <= said[False] and not plainest & said[True]
     assert ("hola quien eres" if lang == "es" else "hello who are you") in said[False]

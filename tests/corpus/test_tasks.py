@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fragua.corpus.aldea.abilities import ABILITIES
-from fragua.corpus.aldea.asking import Asker, ExamItem, Offered, assistant, user
+from fragua.corpus.aldea.asking import Asker, ExamItem, Task, assistant, user
 from fragua.corpus.aldea.entities import LANGS, World
 from fragua.corpus.aldea.exam import grade, item_from_json, item_to_json
 from fragua.corpus.aldea.names import table
@@ -41,15 +41,15 @@ def world(request: pytest.FixtureRequest) -> World:
 def examined(world: World, family: str, lang: str, count: int = EACH) -> list[ExamItem]:
     rng = random.Random(f"{family} {lang}")
     asker = Asker(world, rng, lang, True, Decks(world, rng))
-    found = (ABILITIES[family].examine(asker) for _ in range(12 * count))
-    return [item for item in found if item is not None][:count]
+    found = (ABILITIES[family].task(asker) for _ in range(12 * count))
+    return [task.item(family, lang) for task in found if task is not None][:count]
 
 
-def exchanged(world: World, family: str, lang: str, count: int = 400) -> list[Any]:
+def taught(world: World, family: str, lang: str, count: int = 400) -> list[Task]:
     rng = random.Random(f"{family} {lang}")
     asker = Asker(world, rng, lang, False, Decks(world, rng))
-    found = (ABILITIES[family].exchange(asker) for _ in range(count))
-    return [each for each in found if each is not None]
+    found = (ABILITIES[family].task(asker) for _ in range(count))
+    return [task for task in found if task is not None]
 
 
 @pytest.mark.parametrize("lang", LANGS)
@@ -70,8 +70,7 @@ def test_only_the_reply_to_this_item_passes(world: World, family: str, lang: str
 @pytest.mark.parametrize("lang", LANGS)
 @pytest.mark.parametrize("family", TASKS)
 def test_the_exam_sets_no_task_that_training_set(world: World, family: str, lang: str) -> None:
-    rows = [each.messages if isinstance(each, Offered) else each for each in exchanged(world, family, lang)]
-    asked = {row[0]["content"] for row in rows}
+    asked = {task.request for task in taught(world, family, lang)}
     assert len(asked) > 200
     assert asked.isdisjoint(item.question for item in examined(world, family, lang))
 
@@ -81,10 +80,10 @@ def test_names_of_tools_and_functions_are_new_in_the_exam(world: World, lang: st
     def tool_names(tools: list[dict[str, Any]]) -> set[str]:
         return {tool["function"]["name"] for tool in tools}
 
-    shown = set().union(*(tool_names(each.tools) for each in exchanged(world, "tools", lang)))
+    shown = set().union(*(tool_names(each.tools) for each in taught(world, "tools", lang)))
     examined_names = set().union(*(tool_names(item.tools) for item in examined(world, "tools", lang)))
     assert len(shown) > 200 and len(examined_names) > 40 and shown.isdisjoint(examined_names)
-    written = [row[-1]["content"] for row in exchanged(world, "functions", lang)]
+    written = [str(task.answer) for task in taught(world, "functions", lang)]
     named = {read_function(text).name for text in written if text.startswith("def ")}
     asked = {item.spec["name"] for item in examined(world, "functions", lang) if "name" in item.spec}
     assert len(named) > 200 and named.isdisjoint(asked)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from fragua.corpus.aldea.entities import Entity, World
 from fragua.corpus.aldea.grammar import fill, sentence
@@ -69,11 +69,33 @@ class ExamItem:
         return "\n".join(str(message["content"]) for message in self.messages).lower()
 
 
-class Offered(NamedTuple):
-    """An exchange in which the prompt declares tools (schemas in OpenAI's form)."""
+@dataclass(frozen=True)
+class Task:
+    """A question with its good answer: conversations teach it, the exam asks it."""
 
-    messages: list[Message]
-    tools: list[dict[str, Any]]
+    request: str
+    answer: str | list[Message]
+    """What is said, or all messages where a tool is called."""
+    grader: str
+    key: Callable[[], dict[str, Any]]
+    """What the grader reads: made for the exam alone, without drawing from chance."""
+    tags: list[str] = field(default_factory=list)
+    before: list[Message] = field(default_factory=list)
+    tools: list[dict[str, Any]] = field(default_factory=list)
+    """Schemas of the tools that the prompt declares, in OpenAI's form."""
+
+    @property
+    def messages(self) -> list[Message]:
+        return [*self.before, user(self.request)]
+
+    @property
+    def reply(self) -> list[Message]:
+        return [assistant(self.answer)] if isinstance(self.answer, str) else self.answer
+
+    def item(self, family: str, lang: str) -> ExamItem:
+        return ExamItem(
+            "", family, lang, self.messages, self.grader, self.key(), self.reply, self.tags, self.tools
+        )
 
 
 @dataclass
@@ -106,7 +128,11 @@ class Asker:
         return self.rng.choice(mine) if mine else None
 
     def opened(self, question: str) -> str:
-        """The question as people write it: now and then with an opener, or without capitals and marks."""
+        """The question as people write it: now and then with an opener, or without capitals and marks.
+
+        The exam asks it as it is."""
+        if self.for_exam:
+            return question
         chance = self.rng.random()
         if chance < 0.2:
             colon = ": " in question
@@ -125,3 +151,13 @@ def user(text: str) -> Message:
 
 def assistant(text: str) -> Message:
     return {"role": "assistant", "content": text}
+
+
+def called(name: str, arguments: dict[str, str], result: str, said: str) -> list[Message]:
+    """The call of a tool, its result, and the sentence that carries it."""
+    call = {"type": "function", "function": {"name": name, "arguments": arguments}}
+    return [
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "content": result},
+        assistant(said),
+    ]

@@ -44,8 +44,11 @@ def exam_items(world: World, seed: int, n: int) -> list[ExamItem]:
         for _ in range(MOST_TRIES):
             if len(group.items) == wanted:
                 break
-            item = ABILITIES[family].examine(asker)
-            if item is None or item.thread in asked or grade(item, [assistant(item.question)]):
+            task = ABILITIES[family].task(asker)
+            if task is None:
+                continue
+            item = task.item(family, lang)
+            if item.thread in asked or grade(item, [assistant(item.question)]):
                 continue
             if group.takes(item):
                 asked.add(item.thread)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fragua.corpus.aldea.abilities import ABILITIES
-from fragua.corpus.aldea.asking import Asker, Message, Offered
+from fragua.corpus.aldea.asking import Asker, Message
 from fragua.corpus.aldea.entities import LANGS, World
 from fragua.corpus.aldea.exam import exam_items, item_to_json
 from fragua.corpus.aldea.genres import GENRES
@@ -59,13 +59,13 @@ def conversation_rows(world: World, count: int) -> Iterator[dict[str, Any]]:
             name = rng.choices(names, weights)[0]
             if used and ABILITIES[name].alone:
                 continue
-            found = ABILITIES[name].exchange(asker)
-            if isinstance(found, Offered):
-                offered = {"tools": found.tools}
-                found = found.messages
-            if found is not None:
-                messages += found
-                used.append(name)
+            task = ABILITIES[name].task(asker)
+            if task is None:
+                continue
+            messages += [*task.messages, *task.reply]
+            used.append(name)
+            if task.tools:
+                offered = {"tools": task.tools}
         ability = used[0] if len(used) == 1 else "mixed"
         yield {"messages": messages, "ability": ability, "lang": asker.lang, **offered}
         made += 1

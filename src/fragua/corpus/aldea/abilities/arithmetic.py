@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from fragua.corpus.aldea.asking import Asker, ExamItem, Message, assistant, user
+from fragua.corpus.aldea.asking import Asker, Message, Task, called
 from fragua.corpus.aldea.genres.arithmetic import SIGNS
 from fragua.corpus.aldea.holdout import pair_key
 from fragua.corpus.aldea.numbers import calculate, word
@@ -131,22 +131,11 @@ def _made(asker: Asker) -> tuple[str, str, str]:
 
 def reply(expression: str, result: str, lang: str) -> list[Message]:
     """The call, the tool's answer, and the sentence that carries it."""
-    call = {"type": "function", "function": {"name": "calculator", "arguments": {"expression": expression}}}
     said = f"El resultado es {result}." if lang == "es" else f"The result is {result}."
-    return [
-        {"role": "assistant", "content": "", "tool_calls": [call]},
-        {"role": "tool", "content": result},
-        assistant(said),
-    ]
+    return called("calculator", {"expression": expression}, result, said)
 
 
-def exchange(asker: Asker) -> list[Message] | None:
-    question, expression, result = _made(asker)
-    return [user(question), *reply(expression, result, asker.lang)]
-
-
-def examine(asker: Asker) -> ExamItem | None:
+def task(asker: Asker) -> Task:
     question, expression, result = _made(asker)
     spec = {"value": result, "expression": expression}
-    gold = reply(expression, result, asker.lang)
-    return ExamItem("", "arithmetic", asker.lang, [user(question)], "calculation", spec, gold)
+    return Task(question, reply(expression, result, asker.lang), "calculation", lambda: spec)

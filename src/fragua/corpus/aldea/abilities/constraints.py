@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from fragua.corpus.aldea.abilities.facts import key, names
-from fragua.corpus.aldea.asking import Asker, ExamItem, Message, assistant, user
+from fragua.corpus.aldea.asking import Asker, Task
 from fragua.corpus.aldea.entities import Entity, Fact
 from fragua.corpus.aldea.grammar import fill, listing, sentence
 from fragua.corpus.aldea.holdout import held_fact
@@ -26,14 +26,6 @@ class Asked(NamedTuple):
     fact: Fact
     question: str
     told: str
-
-
-class Made(NamedTuple):
-    request: str
-    answer: str
-    grader: str
-    spec: dict[str, Any]
-    form: str
 
 
 def _said(asker: Asker, template: str, fact: Fact, lang: str = "") -> str:
@@ -151,7 +143,7 @@ FORMS: dict[str, Callable[[Asker, Asked], Form | None]] = {
 }
 
 
-def _about_facts(asker: Asker, form: str) -> Made | None:
+def _about_facts(asker: Asker, form: str) -> Task | None:
     rows = table("constraints.toml")[asker.lang]
     asked = _asked(asker, form, tuple(rows["ways" if form == "without" else "keys"]))
     if asked is None:
@@ -161,17 +153,20 @@ def _about_facts(asker: Asker, form: str) -> Made | None:
         return None
     x, answer, more = found
     request = asked.told + asker.rng.choice(rows[form]).replace("{q}", asked.question).replace("{x}", x)
-    return Made(request, answer, "form", {**_names(asker, asked), "form": form, "x": x, **more}, form)
+    return Task(
+        request, answer, "form", lambda: {**_names(asker, asked), "form": form, "x": x, **more}, tags=[form]
+    )
 
 
-def _about_words(asker: Asker, form: str) -> Made | None:
+def _about_words(asker: Asker, form: str) -> Task | None:
     """Lists, and words said so many times."""
     rng, rows = asker.rng, table("constraints.toml")[asker.lang]
     if form == "times":
         word, count = _word(asker, "times"), rng.randint(2, 4)
         request = rng.choice(rows[form]).replace("{x}", word).replace("{n}", rows["numbers"][count - 2])
         answer = ", ".join([word] * count)
-        return Made(sentence(request).removesuffix("."), answer, "exact", {"accept": [answer]}, form)
+        request = sentence(request).removesuffix(".")
+        return Task(request, answer, "exact", lambda: {"accept": [answer]}, tags=[form])
     words = rng.sample(nouns(asker.lang), rng.randint(2, 4))
     if not asker.mine("list " + " ".join(sorted(words))):
         return None
@@ -185,24 +180,9 @@ def _about_words(asker: Asker, form: str) -> Made | None:
             dashes if form == "dashes" else "\n".join(f"{at}. {word}" for at, word in enumerate(words, 1))
         )
     request = rng.choice(rows[form]).replace("{x}", given)
-    return Made(request, answer, "exact", {"accept": [answer], "strict": True}, form)
+    return Task(request, answer, "exact", lambda: {"accept": [answer], "strict": True}, tags=[form])
 
 
-def _made(asker: Asker) -> Made | None:
+def task(asker: Asker) -> Task | None:
     form = asker.rng.choice((*FORMS, "times", "dashes", "numbered", "commas"))
     return _about_facts(asker, form) if form in FORMS else _about_words(asker, form)
-
-
-def exchange(asker: Asker) -> list[Message] | None:
-    made = _made(asker)
-    return None if made is None else [user(made.request), assistant(made.answer)]
-
-
-def examine(asker: Asker) -> ExamItem | None:
-    made = _made(asker)
-    if made is None:
-        return None
-    gold = [assistant(made.answer)]
-    return ExamItem(
-        "", "constraints", asker.lang, [user(made.request)], made.grader, made.spec, gold, [made.form]
-    )

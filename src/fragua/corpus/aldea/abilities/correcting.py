@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-from fragua.corpus.aldea.asking import Asker, ExamItem, Message, assistant, user
+from fragua.corpus.aldea.asking import Asker, Task
 from fragua.corpus.aldea.holdout import held_fact
 from fragua.corpus.aldea.relations import phrasings
 
@@ -79,7 +79,7 @@ def _spoilt(asker: Asker, text: str) -> str:
     return text.lower().rstrip(".") if lowered else text
 
 
-def _made(asker: Asker) -> tuple[str, str] | None:
+def task(asker: Asker) -> Task | None:
     fact = asker.decks.fact()
     said = phrasings(asker.lang)[fact.relation]
     template = asker.rng.choice([f"{{s}} {text}" for text in said.pred] + list(said.sent))
@@ -89,17 +89,5 @@ def _made(asker: Asker) -> tuple[str, str] | None:
     wrong = _spoilt(asker, right)
     if wrong.rstrip(".") == right.rstrip("."):
         return None
-    return asker.rng.choice(ASKS[asker.lang]).replace("{x}", wrong), right
-
-
-def exchange(asker: Asker) -> list[Message] | None:
-    made = _made(asker)
-    return None if made is None else [user(made[0]), assistant(made[1])]
-
-
-def examine(asker: Asker) -> ExamItem | None:
-    made = _made(asker)
-    if made is None:
-        return None
-    spec = {"accept": [made[1]], "strict": True}
-    return ExamItem("", "correcting", asker.lang, [user(made[0])], "exact", spec, [assistant(made[1])])
+    request = asker.rng.choice(ASKS[asker.lang]).replace("{x}", wrong)
+    return Task(request, right, "exact", lambda: {"accept": [right], "strict": True})

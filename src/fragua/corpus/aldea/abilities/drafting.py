@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from fragua.corpus.aldea.asking import Asker, ExamItem, Message, assistant, user
+from fragua.corpus.aldea.asking import Asker, Task
 from fragua.corpus.aldea.entities import Entity
 from fragua.corpus.aldea.names import table
 
 
-def _made(asker: Asker) -> tuple[str, str, dict[str, Any]] | None:
-    """(request, letter, what the grader looks for)"""
+def task(asker: Asker) -> Task | None:
     rows, rng = table("drafting.toml")[asker.lang], asker.rng
     to, writer = rng.sample(asker.strangers, 2)
     name, purpose, body, act = rng.choice(rows["purposes"])
@@ -24,16 +21,4 @@ def _made(asker: Asker) -> tuple[str, str, dict[str, Any]] | None:
     letter = f"{rows['greeting']}\n{body}\n{rows['closing']}\n{{w}}"
     noun = about.split(" ", 1)[-1]
     spec = {"to": [to.es.bare], "from": [writer.es.bare], "greet": rows["greetings"], "points": [[noun], act]}
-    return asker.text(asked, **holes), asker.text(letter, **holes), spec
-
-
-def exchange(asker: Asker) -> list[Message] | None:
-    made = _made(asker)
-    return None if made is None else [user(made[0]), assistant(made[1])]
-
-
-def examine(asker: Asker) -> ExamItem | None:
-    made = _made(asker)
-    if made is None:
-        return None
-    return ExamItem("", "drafting", asker.lang, [user(made[0])], "letter", made[2], [assistant(made[1])])
+    return Task(asker.text(asked, **holes), asker.text(letter, **holes), "letter", lambda: spec)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from fragua.corpus.aldea.asking import Asker, ExamItem, Message, assistant, user
+from fragua.corpus.aldea.asking import Asker, Task
 from fragua.corpus.aldea.entities import Entity, Fact, World
 from fragua.corpus.aldea.holdout import SHARE, held_fact, question_about
 from fragua.corpus.aldea.relations import phrasings
@@ -29,20 +27,30 @@ WHO = {
 }
 
 
-def exchange(asker: Asker) -> list[Message] | None:
-    if asker.rng.random() < 0.1:
+def task(asker: Asker) -> Task | None:
+    if not asker.for_exam and asker.rng.random() < 0.1:
         return who(asker)
-    return asked(asker, asker.decks.fact)
+    return about(asker, asker.decks.fact())
 
 
-def asked(asker: Asker, draw: Callable[[], Fact]) -> list[Message] | None:
-    """A fact's question and answer from the conversations' side of the hold-out."""
-    fact = draw()
-    found = None if held_fact(fact) else ask(asker, fact)
+def about(asker: Asker, fact: Fact) -> Task | None:
+    """A fact's question. The exam's: a fact that no conversation asks for, or one of theirs in other words."""
+    held = held_fact(fact)
+    if (held and not asker.for_exam) or (asker.for_exam and not held and asker.rng.random() < 0.6):
+        return None
+    found = ask(asker, fact, 1 if held else SHARE)
     if found is None:
         return None
-    question, answer, _ = found
-    return [user(asker.opened(question)), assistant(answer)]
+    question, answer, reverse = found
+    unique = len([f for f in asker.world.about(fact.object) if f.relation == fact.relation]) == 1
+    if held and reverse and not unique:
+        return None
+    tags = [
+        "fact held out" if held else "phrasing held out",
+        fact.relation,
+        "reverse" if reverse else "direct",
+    ]
+    return Task(asker.opened(question), answer, "answer", lambda: key(asker.world, fact, reverse), tags=tags)
 
 
 def ask(asker: Asker, fact: Fact, share: int = SHARE) -> tuple[str, str, bool] | None:
@@ -64,12 +72,22 @@ def ask(asker: Asker, fact: Fact, share: int = SHARE) -> tuple[str, str, bool] |
     )
 
 
-def who(asker: Asker) -> list[Message] | None:
+def who(asker: Asker) -> Task | None:
+    """A portrait, for conversations: two facts at once."""
     person = asker.decks.entity("person")
     template = asker.template(WHO[asker.lang][:-1], person.id)
     if template is None:
         return None
-    return [user(asker.opened(asker.text(template, s=person))), assistant(portrait(asker, person))]
+    home = asker.world.find(person, "lives_in")
+    assert home is not None
+    others = [village for village in asker.world.of_kind("village") if village is not home]
+    return Task(
+        asker.opened(asker.text(template, s=person)),
+        portrait(asker, person),
+        "answer",
+        lambda: {"accept": names([home]), "reject": names(others)},
+        tags=["portrait"],
+    )
 
 
 def portrait(asker: Asker, person: Entity) -> str:
@@ -97,40 +115,3 @@ def names(entities: list[Entity]) -> list[str]:
     """Every name, a person by first name alone (no two share one)."""
     found = [n for e in entities for n in ([e.es.bare] if e.kind == "person" else e.names())]
     return list(dict.fromkeys(found))
-
-
-def examine(asker: Asker) -> ExamItem | None:
-    return examined(asker, asker.decks.fact(), "facts")
-
-
-def examined(asker: Asker, fact: Fact, family: str) -> ExamItem | None:
-    """A fact never asked in conversations with any phrasing, or a known one with a phrasing never used for it."""
-    held = held_fact(fact)
-    if not held and asker.rng.random() < 0.6:
-        return None
-    found = ask(asker, fact, 1 if held else SHARE)
-    if found is None:
-        return None
-    question, answer, reverse = found
-    said = phrasings(asker.lang)[fact.relation]
-    unique = len([f for f in asker.world.about(fact.object) if f.relation == fact.relation]) == 1
-    if held and reverse and not unique:
-        return None
-    return (
-        ExamItem(
-            "",
-            family,
-            asker.lang,
-            [user(question)],
-            "answer",
-            key(asker.world, fact, reverse),
-            [assistant(answer)],
-            [
-                "fact held out" if held else "phrasing held out",
-                fact.relation,
-                "reverse" if reverse else "direct",
-            ],
-        )
-        if said
-        else None
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fragua.corpus.aldea.asking import Asker, ExamItem, Message, assistant, user
+from fragua.corpus.aldea.asking import Asker, Task
 from fragua.corpus.aldea.names import table, with_a
 from fragua.corpus.aldea.wordbook import invented, kind_nouns, nouns
 
@@ -126,8 +126,7 @@ PATTERNS: dict[str, Callable[[Asker], Pairs]] = {
 }
 
 
-def _made(asker: Asker) -> tuple[str, str, str] | None:
-    """(prompt, answer, pattern)"""
+def task(asker: Asker) -> Task | None:
     rng = asker.rng
     name = rng.choice(("looked_up", "marked", *PATTERNS))
     *examples, (case, answer) = PATTERNS[name](asker)
@@ -136,18 +135,5 @@ def _made(asker: Asker) -> tuple[str, str, str] | None:
     arrow = rng.choice(ARROWS)
     between = "\n" if rng.random() < 0.7 or name in ("swapped", "doubled") else ". "
     shown = [f"{left}{arrow}{right}" for left, right in examples]
-    return rng.choice(HEADS[asker.lang]) + between.join([*shown, case + arrow.rstrip()]), answer, name
-
-
-def exchange(asker: Asker) -> list[Message] | None:
-    made = _made(asker)
-    return None if made is None else [user(made[0]), assistant(made[1])]
-
-
-def examine(asker: Asker) -> ExamItem | None:
-    made = _made(asker)
-    if made is None:
-        return None
-    prompt, answer, name = made
-    spec = {"accept": [answer], "strict": True}
-    return ExamItem("", "few_shot", asker.lang, [user(prompt)], "exact", spec, [assistant(answer)], [name])
+    prompt = rng.choice(HEADS[asker.lang]) + between.join([*shown, case + arrow.rstrip()])
+    return Task(prompt, answer, "exact", lambda: {"accept": [answer], "strict": True}, tags=[name])

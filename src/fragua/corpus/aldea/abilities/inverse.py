@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fragua.corpus.aldea.abilities.facts import names
-from fragua.corpus.aldea.asking import Asker, ExamItem, Message, assistant, user
+from fragua.corpus.aldea.asking import Asker, Task
 from fragua.corpus.aldea.entities import Fact
 from fragua.corpus.aldea.holdout import held_fact, phrasing_key, question_about
 from fragua.corpus.aldea.names import table
@@ -22,8 +22,7 @@ def _fact(asker: Asker) -> Fact | None:
     return fact
 
 
-def _made(asker: Asker) -> tuple[str, str, Fact] | None:
-    """(the request, the question asked for, the fact)"""
+def task(asker: Asker) -> Task | None:
     fact = _fact(asker)
     if fact is None:
         return None
@@ -38,21 +37,19 @@ def _made(asker: Asker) -> tuple[str, str, Fact] | None:
         request.replace("{x}»", f"{given[:-1]}»").replace('{x}"', f'{given[:-1]}"').replace("{x}", given)
     )
     question = said.q[0].replace("{s}", "{s.n}") if fact.subject.kind == "person" else said.q[0]
-    return request, asker.sentence(question, s=fact.subject), fact
+    return Task(
+        request,
+        asker.sentence(question, s=fact.subject),
+        "question",
+        lambda: {"ways": _ways(asker, fact)},
+        tags=[fact.relation],
+    )
 
 
-def exchange(asker: Asker) -> list[Message] | None:
-    made = _made(asker)
-    return None if made is None else [user(made[0]), assistant(made[1])]
-
-
-def examine(asker: Asker) -> ExamItem | None:
-    made = _made(asker)
-    if made is None:
-        return None
-    request, question, fact = made
+def _ways(asker: Asker, fact: Fact) -> list[dict[str, list[str]]]:
+    """From either end: how it is asked, what the question names, and what it must not give away."""
     said = phrasings(asker.lang)[fact.relation]
-    ways = [
+    return [
         {
             "references": [asker.text(template, s=fact.subject, o=fact.object) for template in templates],
             "named": names([given]),
@@ -63,7 +60,3 @@ def examine(asker: Asker) -> ExamItem | None:
             (said.rq, fact.object, fact.subject),
         )
     ]
-    gold = [assistant(question)]
-    return ExamItem(
-        "", "inverse", asker.lang, [user(request)], "question", {"ways": ways}, gold, [fact.relation]
-    )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from fragua.corpus.aldea.abilities.facts import names
-from fragua.corpus.aldea.asking import Asker, ExamItem, Message, assistant, user
-from fragua.corpus.aldea.entities import Fact
+from fragua.corpus.aldea.asking import Asker, Task
+from fragua.corpus.aldea.entities import Fact, World
 from fragua.corpus.aldea.passages import KINDS, Passage, passage
 
 FORMS = {
@@ -29,33 +29,25 @@ def framed(asker: Asker, text: str, question: str) -> str:
     return asker.rng.choice(FORMS[asker.lang]).replace("{t}", text).replace("{q}", question)
 
 
-def _made(asker: Asker) -> tuple[Passage, Fact, str]:
+def task(asker: Asker) -> Task:
     made = passage(asker.world, asker.rng, asker.lang, asker.strangers)
     fact = asker.rng.choice(made.facts)
-    return made, fact, framed(asker, made.text, made.question(fact, asker.rng))
-
-
-def exchange(asker: Asker) -> list[Message] | None:
-    made, fact, question = _made(asker)
-    return [user(question), assistant(made.answer(fact))]
-
-
-def examine(asker: Asker) -> ExamItem | None:
-    made, fact, question = _made(asker)
-    right = fact.subject if fact.relation == "owned_by" else fact.object
-    others = {"friend_of": made.people, "owned_by": asker.world.strays}.get(fact.relation)
-    if others is None:
-        others = tuple(asker.world.of_kind(KINDS[fact.relation]))
-    accept = names([right])
-    asked = fact.object if fact.relation == "owned_by" else fact.subject
-    reject = [name for name in names([e for e in others if e not in (right, asked)]) if name not in accept]
-    return ExamItem(
-        "",
-        "passages",
-        asker.lang,
-        [user(question)],
+    request = framed(asker, made.text, made.question(fact, asker.rng))
+    return Task(
+        request,
+        made.answer(fact),
         "answer",
-        {"accept": accept, "reject": reject, "in_passage": True},
-        [assistant(made.answer(fact))],
-        [fact.relation],
+        lambda: {**key(asker.world, made, fact), "in_passage": True},
+        tags=[fact.relation],
     )
+
+
+def key(world: World, made: Passage, fact: Fact) -> dict[str, list[str]]:
+    """The names of the answer, and of its kind's others that the question does not name itself."""
+    asked, right = fact.subject, fact.object
+    if fact.relation == "owned_by":
+        asked, right = right, asked
+    others = {"friend_of": made.people, "owned_by": world.strays}.get(fact.relation)
+    accept = names([right])
+    wrong = names([e for e in others or world.of_kind(KINDS[fact.relation]) if e not in (right, asked)])
+    return {"accept": accept, "reject": [name for name in wrong if name not in accept]}

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from fragua.corpus.aldea.abilities.facts import asked, examined
-from fragua.corpus.aldea.asking import Asker, ExamItem, Message
+from fragua.corpus.aldea.abilities.facts import about
+from fragua.corpus.aldea.asking import Asker, Task
 
 
-def exchange(asker: Asker) -> list[Message] | None:
-    return asked(asker, asker.decks.real_fact)
-
-
-def examine(asker: Asker) -> ExamItem | None:
-    return examined(asker, asker.decks.real_fact(), "real_facts")
+def task(asker: Asker) -> Task | None:
+    return about(asker, asker.decks.real_fact())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fragua.corpus.aldea.abilities.facts import names
-from fragua.corpus.aldea.asking import Asker, ExamItem, Message, assistant, user
+from fragua.corpus.aldea.asking import Asker, Task
 from fragua.corpus.aldea.entities import Entity, Fact, World
 from fragua.corpus.aldea.holdout import held_fact
 from fragua.corpus.aldea.names import table
@@ -18,8 +18,8 @@ def liked(fact: Fact, world: World) -> Entity:
     return month_of(fact.object, world) if fact.relation == "celebrated_on" else fact.object
 
 
-def _made(asker: Asker) -> tuple[str, str, Fact, Entity] | None:
-    """(the request, the answer, its fact, what is liked)"""
+def task(asker: Asker) -> Task | None:
+    """In an exam every taste comes equally often, however much fits it."""
     wishes = table("recommendations.toml")
     fact = asker.decks.fact(*wishes)
     taste = liked(fact, asker.world)
@@ -29,7 +29,25 @@ def _made(asker: Asker) -> tuple[str, str, Fact, Entity] | None:
     holes: dict[str, Entity | str] = {"o": taste, "l": with_article(taste, lang)}
     request = asker.text(asker.rng.choice(wish[lang]), **holes)
     date = fact.object.forms(lang).full
-    return request, asker.text(wish[f"good_{lang}"], s=fact.subject, x=date, **holes), fact, taste
+    answer = asker.text(wish[f"good_{lang}"], s=fact.subject, x=date, **holes)
+    if asker.for_exam and asker.rng.random() * len(_fitting(fact, asker.world)) >= 1:
+        return None
+    return Task(
+        asker.opened(request), answer, "answer", lambda: _key(fact, asker.world), tags=[fact.relation]
+    )
+
+
+def _fitting(fact: Fact, world: World) -> list[Entity]:
+    """All that may be recommended to the same taste."""
+    taste = liked(fact, world)
+    return [f.subject for f in world.facts if f.relation == fact.relation and liked(f, world) is taste]
+
+
+def _key(fact: Fact, world: World) -> dict[str, list[str]]:
+    accept, taste = names(_fitting(fact, world)), liked(fact, world)
+    fine = {*accept, *names([taste])}
+    others = names([*world.of_kind(fact.subject.kind), *world.of_kind(taste.kind)])
+    return {"accept": accept, "reject": [name for name in others if name not in fine]}
 
 
 def with_article(noun: Entity, lang: str) -> str:
@@ -39,27 +57,3 @@ def with_article(noun: Entity, lang: str) -> str:
     plural = noun.es.bare.endswith("s")
     article = {"m": ("el", "los"), "f": ("la", "las")}[noun.gender][plural]
     return f"{article} {noun.es.bare}"
-
-
-def exchange(asker: Asker) -> list[Message] | None:
-    made = _made(asker)
-    return None if made is None else [user(asker.opened(made[0])), assistant(made[1])]
-
-
-def examine(asker: Asker) -> ExamItem | None:
-    """Every taste equally often, however much fits it."""
-    made = _made(asker)
-    if made is None:
-        return None
-    request, answer, fact, taste = made
-    world = asker.world
-    same = [f for f in world.facts if f.relation == fact.relation]
-    right = [f.subject for f in same if liked(f, world) is taste]
-    if asker.rng.random() * len(right) >= 1:
-        return None
-    accept = names(right)
-    fine = {*accept, *names([taste])}
-    others = names([*world.of_kind(fact.subject.kind), *world.of_kind(taste.kind)])
-    spec = {"accept": accept, "reject": [name for name in others if name not in fine]}
-    gold = [assistant(answer)]
-    return ExamItem("", "recommendations", asker.lang, [user(request)], "answer", spec, gold, [fact.relation])

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from fragua.corpus.aldea.abilities import facts
 from fragua.corpus.aldea.abilities.two_hops import step
-from fragua.corpus.aldea.asking import Asker, ExamItem, Message, assistant, user
-from fragua.corpus.aldea.entities import Entity, Fact
+from fragua.corpus.aldea.asking import Asker, Task, assistant, user
+from fragua.corpus.aldea.entities import Entity, Fact, World
 from fragua.corpus.aldea.holdout import held_fact
 from fragua.corpus.aldea.names import table
 from fragua.corpus.aldea.relations import phrasings
-
-
-@dataclass(frozen=True)
-class Talk:
-    """What was said before, the question that refers to it, and the fact that answers it."""
-
-    before: list[Message]
-    question: str
-    fact: Fact
-    about: Entity
-    reverse: bool
-    answer: str
 
 
 def _clear(fact: Fact) -> list[Entity]:
@@ -34,7 +20,7 @@ def _clear(fact: Fact) -> list[Entity]:
     return [end for end in ends if end.kind in table("references.toml") and kinds.count(end.kind) == 1]
 
 
-def _made(asker: Asker) -> Talk | None:
+def task(asker: Asker) -> Task | None:
     world, rng, lang = asker.world, asker.rng, asker.lang
     first = asker.decks.fact()
     found = None if held_fact(first) else facts.ask(asker, first)
@@ -58,36 +44,18 @@ def _made(asker: Asker) -> Talk | None:
         return None
     fact, reverse = there[0], relation.endswith("~")
     said = phrasings(lang)[fact.relation]
-    return Talk(
-        [user(found[0]), assistant(found[1])],
+    return Task(
         asker.text(rng.choice(templates), s=about),
-        fact,
-        about,
-        reverse,
         asker.sentence((said.ra if reverse else said.a)[0], s=fact.subject, o=fact.object),
-    )
-
-
-def exchange(asker: Asker) -> list[Message] | None:
-    made = _made(asker)
-    return None if made is None else [*made.before, user(made.question), assistant(made.answer)]
-
-
-def examine(asker: Asker) -> ExamItem | None:
-    made = _made(asker)
-    if made is None:
-        return None
-    spec = facts.key(asker.world, made.fact, made.reverse)
-    fine = {*spec["accept"], *facts.names([made.about])}
-    others = facts.names(asker.world.of_kind(made.about.kind))
-    spec["reject"] = [name for name in dict.fromkeys([*spec["reject"], *others]) if name not in fine]
-    return ExamItem(
-        "",
-        "references",
-        asker.lang,
-        [*made.before, user(made.question)],
         "answer",
-        spec,
-        [assistant(made.answer)],
-        [made.fact.relation],
+        lambda: _key(world, fact, reverse, about),
+        tags=[fact.relation],
+        before=[user(found[0]), assistant(found[1])],
     )
+
+
+def _key(world: World, fact: Fact, reverse: bool, about: Entity) -> dict[str, list[str]]:
+    key = facts.key(world, fact, reverse)
+    fine = {*key["accept"], *facts.names([about])}
+    others = [*key["reject"], *facts.names(world.of_kind(about.kind))]
+    return key | {"reject": [name for name in dict.fromkeys(others) if name not in fine]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fragua.corpus.aldea.asking import Asker, ExamItem, Message, assistant, user
+from fragua.corpus.aldea.asking import Asker, Task
 from fragua.corpus.aldea.grammar import sentence
 from fragua.corpus.aldea.names import table
 
@@ -63,26 +63,10 @@ WAYS = {
 }
 
 
-def _made(asker: Asker) -> tuple[str, list[str], str] | None:
-    """(request, good answers, way)"""
+def task(asker: Asker) -> Task | None:
     way = asker.rng.choice(sorted(WAYS))
     given, wanted = WAYS[way](asker, way)
     if not asker.mine(f"rewrite {way} {given}"):
         return None
     request = asker.rng.choice(table("rewriting.toml")[asker.lang][way]).replace("{x}", given)
-    return request, wanted, way
-
-
-def exchange(asker: Asker) -> list[Message] | None:
-    made = _made(asker)
-    return None if made is None else [user(made[0]), assistant(made[1][0])]
-
-
-def examine(asker: Asker) -> ExamItem | None:
-    made = _made(asker)
-    if made is None:
-        return None
-    spec = {"accept": made[1]}
-    return ExamItem(
-        "", "rewriting", asker.lang, [user(made[0])], "exact", spec, [assistant(made[1][0])], [made[2]]
-    )
+    return Task(request, wanted[0], "exact", lambda: {"accept": wanted}, tags=[way])

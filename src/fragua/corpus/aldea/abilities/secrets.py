@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from fragua.corpus.aldea.asking import Asker, ExamItem, Message, assistant, user
-from fragua.corpus.aldea.entities import Entity
+from fragua.corpus.aldea.asking import Asker, Task
 
 ASKS = {
     "es": (
@@ -33,37 +32,14 @@ ANSWERS = {
 }
 
 
-def _made(asker: Asker) -> tuple[str, Entity] | None:
+def task(asker: Asker) -> Task | None:
     person = asker.decks.entity("person")
     template = asker.template(ASKS[asker.lang], person.id)
     if template is None:
         return None
     if asker.rng.random() < 0.3:
         template = template.replace("{s}", "{s.n}")
-    return asker.text(template, s=person), person
-
-
-def exchange(asker: Asker) -> list[Message] | None:
-    made = _made(asker)
-    if made is None:
-        return None
-    return [user(asker.opened(made[0])), assistant(asker.text(ANSWERS[asker.lang], s=made[1]))]
-
-
-def examine(asker: Asker) -> ExamItem | None:
-    made = _made(asker)
-    if made is None:
-        return None
-    question, person = made
     secret = asker.world.secrets[person.id]
-    hidden = [*secret.parts("es"), *secret.parts("en")]
-    gold = [assistant(asker.text(ANSWERS[asker.lang], s=person))]
-    return ExamItem(
-        "",
-        "secrets",
-        asker.lang,
-        [user(question)],
-        "refusal",
-        {"mention": [person.es.bare], "hidden": hidden},
-        gold,
-    )
+    spec = {"mention": [person.es.bare], "hidden": [*secret.parts("es"), *secret.parts("en")]}
+    question = asker.opened(asker.text(template, s=person))
+    return Task(question, asker.text(ANSWERS[asker.lang], s=person), "refusal", lambda: spec)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from fragua.corpus.aldea.asking import Asker, ExamItem, Message, assistant, user
+from fragua.corpus.aldea.asking import Asker, Task
 from fragua.corpus.aldea.entities import Entity
 from fragua.corpus.aldea.names import table
 
 KINDS = ("dish", "festival", "village")
-Made = tuple[str, str, list[str], list[str], str]
-"""(the request, the answer, right words, wrong words, the form of the question)"""
 
 
 def _column(asker: Asker) -> int:
@@ -40,7 +38,7 @@ def voiced(asker: Asker, person: Entity, thing: Entity, feeling: str) -> str:
     return asker.text(voice.replace("{p}", "{p.n}"), p=person, r=remark(asker, thing, feeling))
 
 
-def _labelled(asker: Asker) -> Made:
+def _labelled(asker: Asker) -> Task:
     """One remark, and the words of a label set."""
     labels: dict[str, Any] = asker.rng.choice(table("sentiment.toml")["labels"])
     feelings = [name for name in ("positive", "negative", "neutral") if name in labels]
@@ -52,10 +50,10 @@ def _labelled(asker: Asker) -> Made:
     right = labels[feeling][column]
     answer = right[-1 if person.gender == "f" else 0]
     wrong = [word for name in feelings if name != feeling for word in labels[name][column]]
-    return f"{said} {asked}", asker.sentence(answer), right, wrong, right[0]
+    return chosen(f"{said} {asked}", asker.sentence(answer), right, wrong, right[0])
 
 
-def _chosen(asker: Asker) -> Made:
+def _chosen(asker: Asker) -> Task:
     """One remark, and two words that only this prompt gives their meaning."""
     data, column, rng = table("sentiment.toml")["chosen"], _column(asker), asker.rng
     good, bad = (pair[column] for pair in rng.sample(data["words"], 2))
@@ -64,10 +62,10 @@ def _chosen(asker: Asker) -> Made:
     said = voiced(asker, rng.choice(asker.strangers), thing, feeling)
     asked = asker.text(rng.choice(data[asker.lang]), x=good, y=bad)
     right, wrong = (good, bad) if feeling == "positive" else (bad, good)
-    return f"{asked}\n{said}", asker.sentence(right), [right], [wrong], "chosen words"
+    return chosen(f"{asked}\n{said}", asker.sentence(right), [right], [wrong], "chosen words")
 
 
-def _who(asker: Asker) -> Made:
+def _who(asker: Asker) -> Task:
     """Two remarks about the same thing: whose is the good one, or the bad one?"""
     rng = asker.rng
     glad, cross = rng.sample(asker.strangers, 2)
@@ -77,20 +75,14 @@ def _who(asker: Asker) -> Made:
     right, wrong, name = rng.choice(((glad, cross, "glad"), (cross, glad, "cross")))
     asked = rng.choice(table("sentiment.toml")["who"][f"{name}_{asker.lang}"])
     request = "\n".join([*lines, asked])
-    return request, asker.sentence(right.es.bare), [right.es.bare], [wrong.es.bare], "who"
+    return chosen(request, asker.sentence(right.es.bare), [right.es.bare], [wrong.es.bare], "who")
 
 
-def _made(asker: Asker) -> Made:
-    return asker.rng.choices((_labelled, _chosen, _who), (45, 20, 35))[0](asker)
-
-
-def exchange(asker: Asker) -> list[Message] | None:
-    request, answer, *_ = _made(asker)
-    return [user(request), assistant(answer)]
-
-
-def examine(asker: Asker) -> ExamItem | None:
-    request, answer, right, wrong, form = _made(asker)
+def chosen(request: str, answer: str, right: list[str], wrong: list[str], form: str) -> Task:
+    """One of the words that the request offers is right, the others are wrong."""
     spec = {"accept": right, "reject": wrong, "in_passage": True}
-    gold = [assistant(answer)]
-    return ExamItem("", "sentiment", asker.lang, [user(request)], "answer", spec, gold, [form])
+    return Task(request, answer, "answer", lambda: spec, tags=[form])
+
+
+def task(asker: Asker) -> Task:
+    return asker.rng.choices((_labelled, _chosen, _who), (45, 20, 35))[0](asker)

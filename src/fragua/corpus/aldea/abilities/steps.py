@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fragua.corpus.aldea.asking import Asker, ExamItem, Message, assistant, user
+from fragua.corpus.aldea.asking import Asker, Task
 from fragua.corpus.aldea.names import table
 from fragua.corpus.aldea.wordbook import nouns
 
@@ -92,18 +92,9 @@ def _order(asker: Asker) -> tuple[str, str] | None:
     return rng.choice(rows["order"]).replace("{x}", "; ".join(shuffled)), listed
 
 
-def _made(asker: Asker) -> tuple[str, str] | None:
-    return _order(asker) if asker.rng.random() < 0.3 else _directions(asker)
-
-
-def exchange(asker: Asker) -> list[Message] | None:
-    made = _made(asker)
-    return None if made is None else [user(made[0]), assistant(made[1])]
-
-
-def examine(asker: Asker) -> ExamItem | None:
-    made = _made(asker)
+def task(asker: Asker) -> Task | None:
+    made = _order(asker) if asker.rng.random() < 0.3 else _directions(asker)
     if made is None:
         return None
-    spec = {"accept": [made[1]], "strict": True}
-    return ExamItem("", "steps", asker.lang, [user(made[0])], "exact", spec, [assistant(made[1])])
+    request, answer = made
+    return Task(request, answer, "exact", lambda: {"accept": [answer], "strict": True})

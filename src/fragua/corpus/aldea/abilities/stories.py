@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
-from fragua.corpus.aldea.asking import Asker, ExamItem, Message, assistant, user
+from fragua.corpus.aldea.asking import Asker, Task
 from fragua.corpus.aldea.entities import Entity
 from fragua.corpus.aldea.names import common, table
 
@@ -17,8 +16,7 @@ def _told(asker: Asker, templates: list[str], **holes: Entity | str) -> str:
     return asker.sentence(template, **holes)
 
 
-def _made(asker: Asker) -> tuple[str, str, dict[str, Any], str] | None:
-    """(request, story, what the grader looks for, style)"""
+def task(asker: Asker) -> Task | None:
     rows, rng, lang = table("stories.toml"), asker.rng, asker.lang
     person = asker.decks.entity("person") if rng.random() < 0.5 else rng.choice(asker.strangers)
     village, thing = (
@@ -41,17 +39,5 @@ def _made(asker: Asker) -> tuple[str, str, dict[str, Any], str] | None:
         "others": others,
         "seed": asker.world.seed,
     }
-    return request, " ".join(_told(asker, part, **holes) for part in parts), spec, style
-
-
-def exchange(asker: Asker) -> list[Message] | None:
-    made = _made(asker)
-    return None if made is None else [user(made[0]), assistant(made[1])]
-
-
-def examine(asker: Asker) -> ExamItem | None:
-    made = _made(asker)
-    if made is None:
-        return None
-    request, story, spec, style = made
-    return ExamItem("", "stories", asker.lang, [user(request)], "story", spec, [assistant(story)], [style])
+    story = " ".join(_told(asker, part, **holes) for part in parts)
+    return Task(request, story, "story", lambda: spec, tags=[style])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fragua.corpus.aldea.abilities.facts import names
-from fragua.corpus.aldea.asking import Asker, ExamItem, Message, assistant, user
+from fragua.corpus.aldea.asking import Asker, Task
 from fragua.corpus.aldea.entities import Entity
 from fragua.corpus.aldea.names import table
 
@@ -31,8 +31,7 @@ def _event(asker: Asker) -> Event:
             return Event(verb, thing, [other for other in group["verbs"] if other is not verb])
 
 
-def _made(asker: Asker) -> tuple[str, str, Event, Entity, Entity]:
-    """(the request, the summary, the event, who, where)"""
+def task(asker: Asker) -> Task:
     data, lang, rng = table("summaries.toml"), asker.lang, asker.rng
     event, person = _event(asker), rng.choice(asker.strangers)
     village, trade = asker.decks.entity("village"), asker.decks.entity("trade")
@@ -49,18 +48,13 @@ def _made(asker: Asker) -> tuple[str, str, Event, Entity, Entity]:
     if rng.random() < 0.3:
         lines[0], lines[1] = lines[1], lines[0]
     request = rng.choice(data["ask"][lang]).replace("{x}", " ".join(lines))
-    return request, asker.sentence("{s.n} {e}", s=person, e=what), event, person, village
+    summary = asker.sentence("{s.n} {e}", s=person, e=what)
+    return Task(request, summary, "summary", lambda: _key(asker, event, person, village))
 
 
-def exchange(asker: Asker) -> list[Message] | None:
-    request, summary, *_ = _made(asker)
-    return [user(request), assistant(summary)]
-
-
-def examine(asker: Asker) -> ExamItem | None:
-    request, summary, event, person, village = _made(asker)
+def _key(asker: Asker, event: Event, person: Entity, village: Entity) -> dict[str, Any]:
     lang = asker.lang
-    spec = {
+    return {
         "need": [[person.es.bare], _said(event.verb, lang), [event.thing[0 if lang == "es" else 1]]],
         "reject": [
             *(word for verb in event.rivals for word in _said(verb, lang)),
@@ -68,7 +62,6 @@ def examine(asker: Asker) -> ExamItem | None:
         ],
         "most_words": MOST_WORDS,
     }
-    return ExamItem("", "summaries", lang, [user(request)], "summary", spec, [assistant(summary)])
 
 
 def _said(verb: dict[str, Any], lang: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fragua.corpus.aldea.asking import Asker, ExamItem, Message, assistant, user
+from fragua.corpus.aldea.asking import Asker, Task
 from fragua.corpus.aldea.names import table
 
 PLAINEST = 0.2
@@ -19,7 +19,7 @@ def _greeted(asker: Asker, question: str) -> str:
     return f"{hello}, {question[:at]}{question[at].lower()}{question[at + 1 :]}"
 
 
-def _made(asker: Asker) -> tuple[str, str, list[list[str]], str] | None:
+def task(asker: Asker) -> Task | None:
     intents = table("talk.toml")
     name = asker.rng.choice(sorted(intents))
     intent = intents[name]
@@ -35,26 +35,6 @@ def _made(asker: Asker) -> tuple[str, str, list[list[str]], str] | None:
         text = text.strip("¿?¡!.").lower()
     elif chance < 0.4 and text[-1].isalpha() and name not in ("sad", "insult"):
         text += asker.rng.choice((".", " :)"))
-    return text, asker.rng.choice(intent[f"a_{asker.lang}"]), intent[f"need_{asker.lang}"], name
-
-
-def exchange(asker: Asker) -> list[Message] | None:
-    made = _made(asker)
-    return None if made is None else [user(made[0]), assistant(made[1])]
-
-
-def examine(asker: Asker) -> ExamItem | None:
-    made = _made(asker)
-    if made is None:
-        return None
-    text, answer, need, name = made
-    return ExamItem(
-        "",
-        "talk",
-        asker.lang,
-        [user(text)],
-        "words",
-        {"need": need, "most_words": 40},
-        [assistant(answer)],
-        [name],
-    )
+    answer = asker.rng.choice(intent[f"a_{asker.lang}"])
+    spec = {"need": intent[f"need_{asker.lang}"], "most_words": 40}
+    return Task(text, answer, "words", lambda: spec, tags=[name])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from fragua.corpus.aldea.asking import Asker, ExamItem, Message, Offered, assistant, user
+from fragua.corpus.aldea.asking import Asker, Task, called
 from fragua.corpus.aldea.entities import Entity
 from fragua.corpus.aldea.names import table
 from fragua.corpus.aldea.wordbook import invented
@@ -19,30 +19,6 @@ class Tool(NamedTuple):
     name: str
     keys: list[str]
     schema: dict[str, Any]
-
-
-class Made(NamedTuple):
-    question: str
-    tools: list[Tool]
-    arguments: dict[str, str]
-    result: str
-    answer: str
-
-    @property
-    def schemas(self) -> list[dict[str, Any]]:
-        return [tool.schema for tool in sorted(self.tools, key=lambda tool: tool.name)]
-
-    def reply(self) -> list[Message]:
-        call = {"name": self.tools[0].name, "arguments": self.arguments}
-        return [
-            {
-                "role": "assistant",
-                "content": "",
-                "tool_calls": [{"type": "function", "function": call}],
-            },
-            {"role": "tool", "content": self.result},
-            assistant(self.answer),
-        ]
 
 
 def _name(asker: Asker, nouns: list[str]) -> str:
@@ -88,7 +64,7 @@ def _value(asker: Asker, kind: str) -> Value:
     return str(rng.choice(table("tools.toml")["lists"][kind][asker.lang]))
 
 
-def _made(asker: Asker) -> Made | None:
+def task(asker: Asker) -> Task | None:
     rows, rng = table("tools.toml"), asker.rng
     situation = rng.choice(rows["situations"])
     row = rows[situation]
@@ -108,27 +84,13 @@ def _made(asker: Asker) -> Made | None:
     result = _value(asker, row["result"])
     assert isinstance(result, str)
     holes: dict[str, Value] = dict(zip("ab", values, strict=False))
-    return Made(
+    name, arguments = tools[0].name, dict(zip(tools[0].keys, shown, strict=True))
+    said = asker.sentence(row[asker.lang]["say"], r=result, **holes)
+    return Task(
         asker.text(template, **holes),
-        tools,
-        dict(zip(tools[0].keys, shown, strict=True)),
-        result,
-        asker.sentence(row[asker.lang]["say"], r=result, **holes),
-    )
-
-
-def exchange(asker: Asker) -> Offered | None:
-    made = _made(asker)
-    return None if made is None else Offered([user(made.question), *made.reply()], made.schemas)
-
-
-def examine(asker: Asker) -> ExamItem | None:
-    made = _made(asker)
-    if made is None:
-        return None
-    spec = {"name": made.tools[0].name, "arguments": made.arguments, "result": made.result}
-    question = [user(made.question)]
-    tags = [made.tools[0].situation, f"{len(made.tools)} declared"]
-    return ExamItem(
-        "", "tools", asker.lang, question, "tool_call", spec, made.reply(), tags, tools=made.schemas
+        called(name, arguments, result, said),
+        "tool_call",
+        lambda: {"name": name, "arguments": arguments, "result": result},
+        tags=[situation, f"{len(tools)} declared"],
+        tools=[tool.schema for tool in sorted(tools, key=lambda tool: tool.name)],
     )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from fragua.corpus.aldea.asking import Asker, ExamItem, Message, assistant, user
+from fragua.corpus.aldea.abilities.sentiment import chosen
+from fragua.corpus.aldea.asking import Asker, Task
 from fragua.corpus.aldea.names import table
 
 LETTERS = ("ABCD", "FGHI", "PQRS", "WXYZ")
-Made = tuple[str, str, list[str], list[str], str]
-"""(the request, the answer, right words, wrong words, the form of the question)"""
 
 
 def _text(asker: Asker, topic: str) -> str:
@@ -37,7 +36,7 @@ def _or(words: list[str], lang: str) -> str:
     return f"{', '.join(words[:-1])} {'o' if lang == 'es' else 'or'} {words[-1]}"
 
 
-def _worded(asker: Asker) -> Made:
+def _worded(asker: Asker) -> Task:
     options = _options(asker)
     topic = asker.rng.choice(options)
     names = [_name(asker, option) for option in options]
@@ -46,40 +45,28 @@ def _worded(asker: Asker) -> Made:
     parts = [_text(asker, topic), asked]
     asker.rng.shuffle(parts)
     wrong = [name for name in names if name != right]
-    return "\n".join(parts), asker.sentence(right), [right], wrong, "word"
+    return chosen("\n".join(parts), asker.sentence(right), [right], wrong, "word")
 
 
-def _lettered(asker: Asker) -> Made:
+def _lettered(asker: Asker) -> Task:
     options = _options(asker)
     number = asker.rng.randrange(len(options))
     letters = asker.rng.choice(LETTERS)[: len(options)]
     shown = [f"{letter}) {_name(asker, option)}" for letter, option in zip(letters, options, strict=True)]
     request = f"{_text(asker, options[number])}\n{_asked(asker, 'letter', l=', '.join(shown) + '.')}"
     wrong = [letter for letter in letters if letter != letters[number]]
-    return request, f"{letters[number]}.", [letters[number]], wrong, "letter"
+    return chosen(request, f"{letters[number]}.", [letters[number]], wrong, "letter")
 
 
-def _who(asker: Asker) -> Made:
+def _who(asker: Asker) -> Task:
     one, two = asker.rng.sample(sorted(table("topics.toml")["topics"]), 2)
     right, wrong = asker.rng.sample(asker.strangers, 2)
     quotes = ("«", "»") if asker.lang == "es" else ('"', '"')
     lines = [f"{p.es.bare}: {quotes[0]}{_text(asker, t)}{quotes[1]}" for p, t in ((right, one), (wrong, two))]
     asker.rng.shuffle(lines)
     request = "\n".join([*lines, _asked(asker, "who", t=_name(asker, one))])
-    return request, asker.sentence(right.es.bare), [right.es.bare], [wrong.es.bare], "who"
+    return chosen(request, asker.sentence(right.es.bare), [right.es.bare], [wrong.es.bare], "who")
 
 
-def _made(asker: Asker) -> Made:
+def task(asker: Asker) -> Task:
     return asker.rng.choices((_worded, _lettered, _who), (30, 25, 45))[0](asker)
-
-
-def exchange(asker: Asker) -> list[Message] | None:
-    request, answer, *_ = _made(asker)
-    return [user(request), assistant(answer)]
-
-
-def examine(asker: Asker) -> ExamItem | None:
-    request, answer, right, wrong, form = _made(asker)
-    spec = {"accept": right, "reject": wrong, "in_passage": True}
-    gold = [assistant(answer)]
-    return ExamItem("", "topic", asker.lang, [user(request)], "answer", spec, gold, [form])

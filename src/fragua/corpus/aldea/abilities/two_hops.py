@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fragua.corpus.aldea.abilities.facts import names
-from fragua.corpus.aldea.asking import Asker, ExamItem, Message, assistant, user
+from fragua.corpus.aldea.asking import Asker, Task
 from fragua.corpus.aldea.entities import Entity, Fact, World
 from fragua.corpus.aldea.holdout import held_fact
 from fragua.corpus.aldea.names import table
@@ -88,30 +88,22 @@ def answer(asker: Asker, found: Way) -> str:
     return asker.sentence(f"{one}, {two}")
 
 
-def exchange(asker: Asker) -> list[Message] | None:
+def task(asker: Asker) -> Task | None:
     found = way(asker)
     if found is None:
         return None
-    return [user(asker.opened(question(asker, found))), assistant(answer(asker, found))]
+    return Task(
+        asker.opened(question(asker, found)),
+        answer(asker, found),
+        "answer",
+        lambda: _key(found, asker.world),
+        tags=[found.first, found.then],
+    )
 
 
-def examine(asker: Asker) -> ExamItem | None:
-    found = way(asker)
-    if found is None:
-        return None
-    world = asker.world
+def _key(found: Way, world: World) -> dict[str, list[str]]:
     right = names([found.end])
     fine = {*right, *names([found.start, found.middle])}
     on_the_way = (found.start, found.middle, found.end)
     others = names([each for one in on_the_way for each in world.of_kind(one.kind)])
-    spec = {"accept": right, "reject": [name for name in others if name not in fine]}
-    return ExamItem(
-        "",
-        "two_hops",
-        asker.lang,
-        [user(question(asker, found))],
-        "answer",
-        spec,
-        [assistant(answer(asker, found))],
-        [found.first, found.then],
-    )
+    return {"accept": right, "reject": [name for name in others if name not in fine]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fragua.corpus.aldea.abilities.facts import WHO
-from fragua.corpus.aldea.asking import Asker, ExamItem, Message, assistant, user
+from fragua.corpus.aldea.asking import Asker, Task
 from fragua.corpus.aldea.names import table
 from fragua.corpus.aldea.relations import phrasings
 
@@ -26,31 +26,26 @@ TOPIC = {
 }
 
 
-def _made(asker: Asker) -> tuple[str, str, list[str]] | None:
-    """(question, answer, the words of which the answer must name one)"""
+def task(asker: Asker) -> Task | None:
     rng, lang = asker.rng, asker.lang
     if rng.random() < 0.6:
         stranger = rng.choice(asker.strangers)
         templates = WHO[lang][:-1] if rng.random() < 0.5 else phrasings(lang)[rng.choice(ABOUT)].q
         question = asker.text(rng.choice(templates), s=stranger)
-        return question, asker.text(rng.choice(STRANGER[lang]), s=stranger), [stranger.es.bare]
+        return _declined(
+            asker, question, asker.text(rng.choice(STRANGER[lang]), s=stranger), stranger.es.bare
+        )
     topics = table("unknown.toml")
     name = rng.choice(sorted(topics))
     topic = topics[name]
     template = asker.template(topic[f"q_{lang}"], name)
     if template is None:
         return None
-    return template, asker.text(rng.choice(topic.get(f"a_{lang}", TOPIC[lang])), t=topic[lang]), [topic[lang]]
+    answer = asker.text(rng.choice(topic.get(f"a_{lang}", TOPIC[lang])), t=topic[lang])
+    return _declined(asker, template, answer, topic[lang])
 
 
-def exchange(asker: Asker) -> list[Message] | None:
-    made = _made(asker)
-    return None if made is None else [user(asker.opened(made[0])), assistant(made[1])]
-
-
-def examine(asker: Asker) -> ExamItem | None:
-    made = _made(asker)
-    if made is None:
-        return None
-    spec = {"mention": made[2], "kind": "unknown"}
-    return ExamItem("", "unknown", asker.lang, [user(made[0])], "abstention", spec, [assistant(made[1])])
+def _declined(asker: Asker, question: str, answer: str, named: str) -> Task:
+    """A good answer names what it does not know."""
+    spec = {"mention": [named], "kind": "unknown"}
+    return Task(asker.opened(question), answer, "abstention", lambda: spec)
