@@ -100,10 +100,12 @@ def _examined(life: Life, model: str, result: dict[str, Any]) -> dict[str, Any]:
 
 
 def _talk(life: Life) -> dict[str, Any]:
+    from fragua.inference.language_model import LanguageModel
     from fragua.recipes.talk import hear_strangers, talk
 
-    exchanges = talk(life.out / "assistant", life.recipe.talk)
-    strangers = hear_strangers(life.out / "assistant", life.plan.corpus_seed)
+    model = LanguageModel.load(life.out / "assistant")
+    exchanges = talk(model, life.recipe.talk)
+    strangers = hear_strangers(model, life.plan.corpus_seed)
     write_json(life.out / "talk" / "conversation.json", exchanges)
     write_json(life.out / "talk" / "strangers.json", strangers)
     good = sum(row["good"] for row in strangers)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from fragua.corpus.aldea.world import build_world
@@ -14,7 +13,7 @@ from fragua.recipes.recipe import TalkPart
 MAX_TOKENS = 96
 
 
-def talk(model: Path, part: TalkPart) -> list[dict[str, Any]]:
+def talk(model: LanguageModel, part: TalkPart) -> list[dict[str, Any]]:
     """Rows `{"lang", "messages"}`, the question first; greedy, so the same model gives the same answers."""
     texts = [turn.text for turn in part.turns]
     replies = _replies(model, texts)
@@ -24,7 +23,7 @@ def talk(model: Path, part: TalkPart) -> list[dict[str, Any]]:
     ]
 
 
-def hear_strangers(model: Path, world_seed: int) -> list[dict[str, Any]]:
+def hear_strangers(model: LanguageModel, world_seed: int) -> list[dict[str, Any]]:
     """Rows `{"lang", "text", "reply", "failed", "good"}`: what rules find wrong with each reply."""
     world, messages = build_world(world_seed), strangers()
     rows = []
@@ -43,6 +42,6 @@ def hear_strangers(model: Path, world_seed: int) -> list[dict[str, Any]]:
     return rows
 
 
-def _replies(model: Path, texts: Sequence[str]) -> list[list[dict[str, Any]]]:
+def _replies(model: LanguageModel, texts: Sequence[str]) -> list[list[dict[str, Any]]]:
     asked = [[{"role": "user", "content": text}] for text in texts]
-    return LanguageModel.load(model).reply(asked, max_tokens=MAX_TOKENS)
+    return model.reply(asked, max_tokens=MAX_TOKENS)

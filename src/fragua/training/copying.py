@@ -27,19 +27,15 @@ class CopyingLessons:
         if context < 2 * SAID or len(tokens) < SAID:
             self.rows = 0
 
-    def count(self, first: int, rows: int) -> int:
-        """How many of `rows` rows from number `first` on are lessons."""
-        return len(self._numbers(first, rows))
-
-    def added(self, text: Batch, first: int, rows: int) -> Batch:
-        """The lessons among those rows above the rows of text: [rows, T]."""
-        lessons = [self._row(number) for number in self._numbers(first, rows)]
-        if not lessons:
+    def above(self, text: Batch, numbers: list[int]) -> Batch:
+        """The lessons of these numbers, then the rows of text."""
+        if not numbers:
             return text
-        parts = zip(*lessons, strict=True)
+        parts = zip(*map(self._row, numbers), strict=True)
         return Batch(*(np.concatenate([np.stack(new), old]) for new, old in zip(parts, text, strict=True)))
 
-    def _numbers(self, first: int, rows: int) -> list[int]:
+    def numbers(self, first: int, rows: int) -> list[int]:
+        """Which of `rows` rows from number `first` on are lessons."""
         return [number for number in range(first, min(first + rows, self.rows)) if number % EVERY == 0]
 
     def _row(self, number: int) -> Batch:

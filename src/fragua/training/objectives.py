@@ -60,8 +60,8 @@ class NextToken:
 
     def batch(self, rows: int) -> Batch:
         first, self.drawn = self.drawn, self.drawn + rows
-        lessons = self.lessons.count(first, rows)
-        return self.lessons.added(self.loader.rows(rows - lessons), first, rows)
+        lessons = self.lessons.numbers(first, rows)
+        return self.lessons.above(self.loader.rows(rows - len(lessons)), lessons)
 
     def tokens(self, batch: Batch) -> int:
         """Predictions that count."""

@@ -108,6 +108,11 @@ class Asker:
     for_exam: bool
     decks: Decks
 
+    @property
+    def column(self) -> int:
+        """Of a row [Spanish, English], which is this language's."""
+        return 0 if self.lang == "es" else 1
+
     def mine(self, key: str, share: int = SHARE) -> bool:
         """Whether this key is on this asker's side: one in `share` keys belongs to the exam."""
         return held_out(key, share) == self.for_exam

@@ -11,13 +11,9 @@ from fragua.corpus.aldea.names import table
 KINDS = ("dish", "festival", "village")
 
 
-def _column(asker: Asker) -> int:
-    return 0 if asker.lang == "es" else 1
-
-
 def remark(asker: Asker, thing: Entity, feeling: str) -> str:
     """An opening and two clauses whose pair is on this side of the hold-out."""
-    data, column, rng = table("sentiment.toml"), _column(asker), asker.rng
+    data, column, rng = table("sentiment.toml"), asker.column, asker.rng
     clauses = data[thing.kind][feeling]
     while True:
         one, two = rng.sample(range(len(clauses)), 2)
@@ -45,7 +41,7 @@ def _labelled(asker: Asker) -> Task:
     feeling, person = asker.rng.choice(feelings), asker.rng.choice(asker.strangers)
     thing = asker.decks.entity(asker.rng.choice(KINDS))
     said = voiced(asker, person, thing, feeling)
-    column = _column(asker)
+    column = asker.column
     asked = asker.text(asker.rng.choice(labels[asker.lang]).replace("{p}", "{p.n}"), p=person, o=thing)
     right = labels[feeling][column]
     answer = right[-1 if person.gender == "f" else 0]
@@ -55,7 +51,7 @@ def _labelled(asker: Asker) -> Task:
 
 def _chosen(asker: Asker) -> Task:
     """One remark, and two words that only this prompt gives their meaning."""
-    data, column, rng = table("sentiment.toml")["chosen"], _column(asker), asker.rng
+    data, column, rng = table("sentiment.toml")["chosen"], asker.column, asker.rng
     good, bad = (pair[column] for pair in rng.sample(data["words"], 2))
     feeling = rng.choice(("positive", "negative"))
     thing = asker.decks.entity(rng.choice(KINDS))

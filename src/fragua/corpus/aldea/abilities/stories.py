@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from fragua.corpus.aldea.asking import Asker, Task
 from fragua.corpus.aldea.entities import Entity
 from fragua.corpus.aldea.names import common, table
-
-_CHOICE = re.compile(r"\[([^\[\]]*)\]")
-
-
-def _told(asker: Asker, templates: list[str], **holes: Entity | str) -> str:
-    template = _CHOICE.sub(lambda found: asker.rng.choice(found[1].split("|")), asker.rng.choice(templates))
-    return asker.sentence(template, **holes)
+from fragua.corpus.aldea.telling import settled
 
 
 def task(asker: Asker) -> Task | None:
@@ -39,5 +31,5 @@ def task(asker: Asker) -> Task | None:
         "others": others,
         "seed": asker.world.seed,
     }
-    story = " ".join(_told(asker, part, **holes) for part in parts)
+    story = " ".join(asker.sentence(settled(part, rng), **holes) for part in parts)
     return Task(request, story, "story", lambda: spec, tags=[style])

@@ -35,7 +35,7 @@ def task(asker: Asker) -> Task:
     data, lang, rng = table("summaries.toml"), asker.lang, asker.rng
     event, person = _event(asker), rng.choice(asker.strangers)
     village, trade = asker.decks.entity("village"), asker.decks.entity("trade")
-    what = f"{event.verb[lang]} {event.thing[0 if lang == 'es' else 1]}"
+    what = f"{event.verb[lang]} {event.thing[asker.column]}"
     point = asker.sentence(
         rng.choice(data["point"][lang]),
         s=person,
@@ -55,7 +55,7 @@ def task(asker: Asker) -> Task:
 def _key(asker: Asker, event: Event, person: Entity, village: Entity) -> dict[str, Any]:
     lang = asker.lang
     return {
-        "need": [[person.es.bare], _said(event.verb, lang), [event.thing[0 if lang == "es" else 1]]],
+        "need": [[person.es.bare], _said(event.verb, lang), [event.thing[asker.column]]],
         "reject": [
             *(word for verb in event.rivals for word in _said(verb, lang)),
             *names([other for other in asker.world.of_kind("village") if other is not village]),

@@ -12,15 +12,14 @@ LETTERS = ("ABCD", "FGHI", "PQRS", "WXYZ")
 def _text(asker: Asker, topic: str) -> str:
     """Two sentences of the topic whose pair is on this side of the hold-out."""
     said = table("topics.toml")["topics"][topic]["said"]
-    column = 0 if asker.lang == "es" else 1
     while True:
         one, two = asker.rng.sample(range(len(said)), 2)
         if asker.mine(f"topic {topic} {min(one, two)} {max(one, two)}"):
-            return f"{said[one][column]} {said[two][column]}"
+            return f"{said[one][asker.column]} {said[two][asker.column]}"
 
 
 def _name(asker: Asker, topic: str) -> str:
-    return str(table("topics.toml")["topics"][topic]["name"][0 if asker.lang == "es" else 1])
+    return str(table("topics.toml")["topics"][topic]["name"][asker.column])
 
 
 def _asked(asker: Asker, form: str, **holes: str) -> str:
