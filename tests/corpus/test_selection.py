@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fragua.corpus import duplicates, staging
-from fragua.corpus.build import ALL_KINDS, BuildSettings, build_corpus
+from fragua.corpus.build import BuildSettings, build_corpus
 from fragua.corpus.contamination import Probe, read_probe
+from fragua.corpus.kinds import ALL_KINDS
 from fragua.corpus.language import detect_language
 from fragua.corpus.masks import ID_LETTERS, MASKS, iban_is_right, id_is_right, luhn_is_right, mask
 from fragua.corpus.words import words

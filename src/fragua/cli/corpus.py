@@ -45,7 +45,8 @@ def build(
     """Reads text, cleans it, drops duplicates, and splits it into train and validation.
 
     Stopped, the same command goes on where it was."""
-    from fragua.corpus.build import ALL_KINDS, BuildSettings, build_corpus
+    from fragua.corpus.build import BuildSettings, build_corpus
+    from fragua.corpus.kinds import ALL_KINDS
     from fragua.corpus.read import STDIN, find_files
     from fragua.progress import progress_bar
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from pydantic import Field
@@ -14,6 +14,7 @@ from fragua.corpus.clean import cleaned, pieces
 from fragua.corpus.contamination import RUN_WORDS, Probe, read_probe
 from fragua.corpus.document import UNKNOWN, Document, Reading
 from fragua.corpus.duplicates import exact_duplicates, near_duplicates
+from fragua.corpus.kinds import Kind
 from fragua.corpus.language import detect_language
 from fragua.corpus.masks import mask
 from fragua.corpus.read import STDIN, find_files, read_file
@@ -25,8 +26,6 @@ from fragua.settings import Settings
 
 STAGING = ".build"
 MOST_BROKEN_TOLD = 100
-Kind = Literal["email", "phone", "iban", "id", "card"]
-ALL_KINDS: tuple[Kind, ...] = ("email", "phone", "iban", "id", "card")
 
 
 class BuildSettings(Settings):
@@ -91,7 +90,7 @@ class _Gathering:
         self._number = self._skipped = 0
 
     def run(self) -> None:
-        begun = [_identity(file) for file in self.files]
+        begun = [identity(file) for file in self.files]
         if begun[: len(self.staging.files)] != self.staging.files or STDIN in self.files:
             self.staging.restart()
         done = self.staging.file
@@ -160,7 +159,8 @@ class _Gathering:
             self.staging.add({"text": masked, "lang": lang, "genre": document.genre, "source": source})
 
 
-def _identity(file: Path | str) -> list[Any]:
+def identity(file: Path | str) -> list[Any]:
+    """Name, size and time of change: a file that has changed is another one."""
     if isinstance(file, str):
         return [file, 0, 0]
     about = file.stat()

@@ -133,9 +133,14 @@ class CorpusWriter:
             digest=digest_json([f"{self._sum:032x}", self._share, self._seed]),
             details=details or {},
         )
-        write_json(self.out / "corpus.json", card.model_dump())
-        write_data_card(self.out, card)
-        return card
+        return write_card(self.out, card)
+
+
+def write_card(out: Path, card: CorpusCard) -> CorpusCard:
+    """Writes `corpus.json` and the data card of a corpus directory."""
+    write_json(out / "corpus.json", card.model_dump())
+    write_data_card(out, card)
+    return card
 
 
 def _share_of(digest: bytes, seed: int) -> float:

@@ -1,10 +1,13 @@
-"""Sentences of Spanish and English prose."""
+"""Sentences of Spanish and English prose, also where lines are wrapped."""
 
 from __future__ import annotations
 
 import re
 
-_END = re.compile(r"[.!?…]+[»”\"')\]]*(?=\s+[A-ZÁÉÍÓÚÜÑ¿¡«“\"'(\[—–\-\d])|\n{2,}")
+_START = r"(?=[A-ZÁÉÍÓÚÜÑ¿¡«“\"'(\[—–\-\d])"
+_HEADING = rf"[^\n.!?…]{{1,50}}\n[ \t]*{_START}"
+_END = re.compile(rf"[.!?…]+[»”\"')\]]*(?=\s+{_START})|\n{{2,}}|(?<=\n){_HEADING}|\A{_HEADING}")
+"""A sentence ends at its mark before a capital, at an empty line, and where a short line without a mark does."""
 _ABBREVIATION = re.compile(
     r"(?:\b(?:Sr|Sra|Srta|Dr|Dra|Ud|Uds|Vd|D|Dña|Prof|Ing|St|Mr|Mrs|Ms|Jr|vs|etc|pág|núm|No|Art|art|cap|vol|ed|p|pp|a|e|i)"
     r"|\b[A-ZÁÉÍÓÚÑ]|\b[ap]\. ?[CJm])\.$"

@@ -87,10 +87,10 @@ def _f1(said: list[str], answer: list[str]) -> float:
 def reading(lm: LanguageModel, path: Path, items: int | None = None) -> dict[str, Any]:
     """As `answer_from` does it: a paragraph that holds too little of the question is not read, which is an abstention.
 
-    `answerable` (its own paragraph given: `exact_match`, `f1`, shares `answered` and `not_read`), `unanswerable` (a paragraph of
-    another article given: `abstained`, `not_read`), `retrieval` (`recall_at_1`, `recall_at_5`, `reciprocal_rank`, and
-    `exact_match`, `f1` when the model reads what was found), `overall_f1` over both kinds (an abstention where there is
-    no answer counts 1), and `answers`."""
+    `answerable` (its own paragraph given): `exact_match`, `f1`, shares `answered` and `not_read`; `unanswerable` (a
+    paragraph of another article given): `abstained`, `not_read`; `retrieval`: `recall_at_1`, `recall_at_5`,
+    `reciprocal_rank`, and `exact_match`, `f1` when the model reads what was found; `overall_f1` over both kinds (an
+    abstention where there is no answer counts 1); `answers`."""
     paragraphs, questions = read_squad(path)
     questions = _spread(questions, items)
     lang = language_of(" ".join(question.text for question in questions[:50]))
