@@ -15,7 +15,7 @@ from fragua.corpus.document import Document
 from fragua.corpus.search import Passage, PassageIndex, passages
 from fragua.corpus.sentences import sentences
 from fragua.errors import InputError
-from fragua.inference.documents import around, open_documents, quote, supported
+from fragua.inference.documents import around, judged, open_documents, quote, supported
 
 PASSAGE = "El molino es de 1492. Lo construyó Berta junto al río. Ahora está en ruinas."
 
@@ -72,13 +72,19 @@ def test_long_documents_are_cut_into_passages() -> None:
         ("Lo construyó Berta.", True),
         ("Lo construyó Marta.", False),
         ("Es de 1493.", False),
-        ("El texto no lo dice.", False),
         ("", False),
         ("Sí.", False),
     ],
 )
 def test_only_what_the_passage_says_is_said(reply: str, right: bool) -> None:
     assert supported(reply, PASSAGE, "¿De cuándo es el molino y quién lo construyó?") is right
+
+
+def test_a_denial_is_believed_and_invention_gives_way_to_the_sentence() -> None:
+    asked = "¿Quién construyó el molino?"
+    assert judged("El texto no lo dice.", PASSAGE, asked) == ("", "none")
+    assert judged("Lo construyó Berta.", PASSAGE, asked) == ("Lo construyó Berta.", "model")
+    assert judged("Lo construyó Marta.", PASSAGE, asked) == ("Lo construyó Berta junto al río.", "quote")
 
 
 def test_the_quote_is_the_sentence_that_says_it() -> None:

@@ -11,7 +11,7 @@ from fragua.cli.screen import clean
 from fragua.corpus.search import PassageIndex
 from fragua.errors import FraguaError
 from fragua.inference.completion import Options
-from fragua.inference.documents import answer_from, quote
+from fragua.inference.documents import answer_from
 from fragua.inference.language_model import LanguageModel
 
 
@@ -30,9 +30,7 @@ class DocumentSession(ChatSession):
             return
         self.messages += [{"role": "user", "content": line}, {"role": "assistant", "content": told.text}]
         self.console.print(clean(told.text))
-        if told.quote:
-            self.console.print(Text(clean(f"  «{told.quote}»\n  — {told.source}"), style="cyan"))
-        elif told.found:
-            passage = told.found[0].passage
-            nearest = f"«{quote(passage.text, line, '')}» — {passage.source}"
-            self.note(clean(self.say(f"  lo más cercano: {nearest}", f"  the nearest: {nearest}")))
+        if told.by == "model":
+            self.console.print(Text(clean(f"  «{told.quote}»"), style="cyan"))
+        if not told.abstains:
+            self.console.print(Text(clean(f"  — {told.source}"), style="cyan"))

@@ -14,7 +14,7 @@ from fragua.corpus.search import Passage, PassageIndex
 from fragua.errors import InputError
 from fragua.evaluation.exam import share
 from fragua.files import read_json
-from fragua.inference.documents import LEAST_COVERED, language_of, read_passages
+from fragua.inference.documents import LEAST_COVERED, Read, language_of, quote, read_passages
 from fragua.inference.language_model import LanguageModel
 from fragua.progress import progress_bar
 
@@ -87,10 +87,11 @@ def _f1(said: list[str], answer: list[str]) -> float:
 def reading(lm: LanguageModel, path: Path, items: int | None = None) -> dict[str, Any]:
     """As `answer_from` does it: a paragraph that holds too little of the question is not read, which is an abstention.
 
-    `answerable` (its own paragraph given): `exact_match`, `f1`, shares `answered` and `not_read`; `unanswerable` (a
-    paragraph of another article given): `abstained`, `not_read`; `retrieval`: `recall_at_1`, `recall_at_5`,
-    `reciprocal_rank`, and `exact_match`, `f1` when the model reads what was found; `overall_f1` over both kinds (an
-    abstention where there is no answer counts 1); `answers`."""
+    `answerable` (its own paragraph given): `exact_match`, `f1`, shares `answered`, of it `by_model` (the others are
+    sentences quoted without it), and `not_read`; `unanswerable` (a paragraph of another article given): `abstained`,
+    `not_read`; `retrieval`: `recall_at_1`, `recall_at_5`, `reciprocal_rank`, `sentence_holds_answer` (the likeliest of
+    the first paragraph, picked without the model), and `exact_match`, `f1` of what is said of the first; `overall_f1`
+    over both kinds (an abstention where there is no answer counts 1); `answers`."""
     paragraphs, questions = read_squad(path)
     questions = _spread(questions, items)
     lang = language_of(" ".join(question.text for question in questions[:50]))
@@ -113,15 +114,20 @@ def reading(lm: LanguageModel, path: Path, items: int | None = None) -> dict[str
         next((rank for rank, each in enumerate(hits, 1) if int(each.passage.source) == question.context), 0)
         for hits, question in zip(found, questions, strict=True)
     ]
+    holds = [
+        bool(hits) and _holds(quote(hits[0].passage.text, question.text, ""), question.answers)
+        for hits, question in zip(found, questions, strict=True)
+    ]
     count = len(questions)
-    abstained = [not said for said in others]
-    own_f1 = [f1(said, question.answers) for said, question in zip(given, questions, strict=True)]
+    abstained = [said.by == "none" for said in others]
+    own_f1 = [f1(said.text, question.answers) for said, question in zip(given, questions, strict=True)]
     return {
         "language": lang,
         "questions": count,
         "answerable": {
             **_scores(given, questions),
-            "answered": share([{"correct": bool(said)} for said in given]),
+            "answered": share([{"correct": said.by != "none"} for said in given]),
+            "by_model": sum(said.by == "model" for said in given) / count,
             "not_read": sum(not passage for passage, _ in own) / count,
         },
         "unanswerable": {
@@ -132,6 +138,7 @@ def reading(lm: LanguageModel, path: Path, items: int | None = None) -> dict[str
         "retrieval": {
             "recall_at_1": sum(rank == 1 for rank in ranks) / count,
             "recall_at_5": sum(rank > 0 for rank in ranks) / count,
+            "sentence_holds_answer": sum(holds) / count,
             "reciprocal_rank": sum(1 / rank for rank in ranks if rank) / count,
             **_scores(searched, questions),
         },
@@ -140,9 +147,9 @@ def reading(lm: LanguageModel, path: Path, items: int | None = None) -> dict[str
                 "id": question.id,
                 "question": question.text,
                 "expected": question.answers[0],
-                "reply": said,
-                "reply_to_another_paragraph": elsewhere,
-                "reply_to_what_was_found": beyond,
+                "reply": said._asdict(),
+                "reply_to_another_paragraph": elsewhere._asdict(),
+                "reply_to_what_was_found": beyond._asdict(),
                 "rank": rank,
             }
             for question, said, elsewhere, beyond, rank in zip(
@@ -154,21 +161,25 @@ def reading(lm: LanguageModel, path: Path, items: int | None = None) -> dict[str
 
 def _read(
     lm: LanguageModel, asked: Sequence[tuple[str, str]], lang: str, advance: Callable[..., None]
-) -> Iterator[str]:
+) -> Iterator[Read]:
     """An empty passage is not read: the answer is none."""
     for start in range(0, len(asked), GROUP):
         group = asked[start : start + GROUP]
         replies = iter(read_passages(lm, [pair for pair in group if pair[0]], lang))
-        yield from (next(replies) if passage else "" for passage, _ in group)
+        yield from (next(replies) if passage else Read("", "none") for passage, _ in group)
         advance(len(group))
 
 
-def _scores(said: Sequence[str], questions: Sequence[Question]) -> dict[str, float]:
+def _scores(said: Sequence[Read], questions: Sequence[Question]) -> dict[str, float]:
     pairs = list(zip(said, questions, strict=True))
     return {
-        "exact_match": sum(exact_match(text, question.answers) for text, question in pairs) / len(pairs),
-        "f1": sum(f1(text, question.answers) for text, question in pairs) / len(pairs),
+        "exact_match": sum(exact_match(read.text, question.answers) for read, question in pairs) / len(pairs),
+        "f1": sum(f1(read.text, question.answers) for read, question in pairs) / len(pairs),
     }
+
+
+def _holds(sentence: str, answers: Sequence[str]) -> bool:
+    return any(f" {normal(answer)} " in f" {normal(sentence)} " for answer in answers)
 
 
 def _spread(questions: list[Question], items: int | None) -> list[Question]:

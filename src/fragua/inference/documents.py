@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from fragua.corpus.document import Reading
 from fragua.corpus.language import detect_language
 from fragua.corpus.read import read_documents
-from fragua.corpus.search import STEM, Found, PassageIndex, passages
+from fragua.corpus.search import ASKING, STEM, Found, PassageIndex, passages
 from fragua.corpus.sentences import sentences
 from fragua.corpus.words import words
 from fragua.inference.language_model import LanguageModel
@@ -21,6 +21,7 @@ MOST_READ = 3
 MAX_TOKENS = 64
 PROMPT = {"es": "Texto: {t}\nPregunta: {q}", "en": "Text: {t}\nQuestion: {q}"}
 """As the embedded world's lessons in reading put it."""
+THEY_SAY = {"es": "Los documentos dicen: «{s}»", "en": "The documents say: “{s}”"}
 NOT_THERE = {"es": "Los documentos no lo dicen.", "en": "The documents do not say."}
 _DENIALS = {
     "no lo dice", "no dice", "no lo sé", "no sé", "no se dice", "no aparece", "not say", "does not say", "do not know",
@@ -28,18 +29,27 @@ _DENIALS = {
 }  # fmt: skip
 
 
+class Read(NamedTuple):
+    """What a passage answers: the model's words where they stand in it ('model'), the likeliest sentence itself where
+    they do not ('quote'), nothing where the model says that it is not there ('none')."""
+
+    text: str
+    by: Literal["model", "quote", "none"]
+
+
 class FromDocuments(NamedTuple):
-    """`quote` stands word for word in `source`; both are empty where the model abstains, and `text` says so.
+    """`quote` stands word for word in `source`; both are empty for an abstention, and `text` says so.
     `found`: what the search gave, read or not."""
 
     text: str
+    by: Literal["model", "quote", "none"]
     quote: str
     source: str
     found: list[Found]
 
     @property
     def abstains(self) -> bool:
-        return not self.quote
+        return self.by == "none"
 
 
 def open_documents(sources: Iterable[str | Path], reading: Reading | None = None) -> PassageIndex:
@@ -50,39 +60,47 @@ def open_documents(sources: Iterable[str | Path], reading: Reading | None = None
 def answer_from(
     lm: LanguageModel, index: PassageIndex, question: str, lang: str = "", max_tokens: int = MAX_TOKENS
 ) -> FromDocuments:
-    """Reads the best passages one after the other until one gives an answer that stands in it."""
+    """Reads the best passages one after the other until one gives an answer in the model's own words; without such,
+    the sentence of the first that the model did not deny."""
     lang = lang or language_of(question)
     found = index.search(question, MOST_READ)
+    quoted: FromDocuments | None = None
     for each in found:
         if each.covered < LEAST_COVERED:
             continue
-        (reply,) = read_passages(lm, [(each.passage.text, question)], lang, max_tokens)
-        if reply:
-            return FromDocuments(reply, quote(each.passage.text, question, reply), each.passage.source, found)
-    return FromDocuments(NOT_THERE[lang], "", "", found)
+        passage, source = each.passage
+        (read,) = read_passages(lm, [(passage, question)], lang, max_tokens)
+        if read.by == "model":
+            return FromDocuments(read.text, "model", quote(passage, question, read.text), source, found)
+        if read.by == "quote" and quoted is None:
+            text = THEY_SAY[lang].replace("{s}", read.text)
+            quoted = FromDocuments(text, "quote", read.text, source, found)
+    return quoted or FromDocuments(NOT_THERE[lang], "none", "", "", found)
 
 
 def read_passages(
     lm: LanguageModel, asked: Sequence[tuple[str, str]], lang: str, max_tokens: int = MAX_TOKENS
-) -> list[str]:
-    """What the model answers to each (passage, question), side by side; empty where it abstains or where it says
-    what the passage does not."""
+) -> list[Read]:
+    """What each (passage, question) gives, side by side."""
     conversations = [
         [{"role": "user", "content": fitted(lm, passage, question, lang, max_tokens)}]
         for passage, question in asked
     ]
     replies = lm.reply(conversations, tools=[], max_tokens=max_tokens)
     said = [str(reply[-1].get("content") or "").strip() if reply else "" for reply in replies]
-    return [
-        text if supported(text, passage, question) else ""
-        for text, (passage, question) in zip(said, asked, strict=True)
-    ]
+    return [judged(text, passage, question) for text, (passage, question) in zip(said, asked, strict=True)]
+
+
+def judged(reply: str, passage: str, question: str) -> Read:
+    if any(denial in reply.lower() for denial in _DENIALS):
+        return Read("", "none")
+    if supported(reply, passage, question):
+        return Read(reply, "model")
+    return Read(quote(passage, question, ""), "quote")
 
 
 def supported(reply: str, passage: str, question: str) -> bool:
-    """Whether it answers, and with words of the passage: all that are not the question's, small words apart."""
-    if not reply or any(denial in reply.lower() for denial in _DENIALS):
-        return False
+    """Whether it answers with words of the passage: all that are not the question's, small words apart."""
     held, asked = _stems(passage), _stems(question)
     new = [stem for stem in _stems(reply) if len(stem) > 3 or stem.isdigit()]
     said = [stem for stem in new if stem not in asked]
@@ -138,4 +156,4 @@ def language_of(text: str) -> str:
 
 
 def _stems(text: str) -> set[str]:
-    return {word[:STEM] for word in words(text)}
+    return {word[:STEM] for word in words(text) if word not in ASKING}
