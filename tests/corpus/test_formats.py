@@ -67,7 +67,7 @@ def test_pdf_files_give_their_lines_and_whole_words(tmp_path: Path) -> None:
 
 
 def test_pages_give_their_text_and_not_their_menus(tmp_path: Path) -> None:
-    body = f"<p>{SPANISH} Y siguió allí un buen rato, sin decir nada a nadie.</p>" * 3
+    body = "".join(f"<p>{SPANISH} Y siguió allí {n} horas, sin decir nada a nadie.</p>" for n in range(2, 5))
     page = f"<html><body><nav><a href='/'>Inicio</a></nav><article>{body}</article><script>x()</script></body></html>"
     (tmp_path / "a.html").write_text(page, encoding="utf-8")
     (found,) = texts(tmp_path / "a.html")

@@ -81,7 +81,7 @@ def test_only_what_the_passage_says_is_said(reply: str, right: bool) -> None:
 
 
 def test_a_denial_is_believed_and_invention_gives_way_to_the_sentence() -> None:
-    asked = "¿Quién construyó el molino?"
+    asked = "¿Quién construyó el molino del río?"
     assert judged("El texto no lo dice.", PASSAGE, asked) == ("", "none")
     assert judged("Lo construyó Berta.", PASSAGE, asked) == ("Lo construyó Berta.", "model")
     assert judged("Lo construyó Marta.", PASSAGE, asked) == ("Lo construyó Berta junto al río.", "quote")

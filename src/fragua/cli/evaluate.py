@@ -66,7 +66,7 @@ def evaluate(
         from fragua.files import flat
 
         figures = figures if json else flat(figures)
-        result(figures, json, SHOWN[task])
+        result(figures, json, SHOWN.get(task, ()))
     else:
         _table(figures)
 

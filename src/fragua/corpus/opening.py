@@ -20,7 +20,7 @@ WHOLE_BYTES = 256 << 20
 
 GUESSED = ("cp1252", "cp850", "mac_roman")
 _LETTERS = set("áéíóúüñçàèìòùâêîôûäëïöÁÉÍÓÚÜÑÇÀÈÒ")
-_MARKS = set("¿¡«»“”‘’—–…ºª°·€ \u00a0")
+_MARKS = set("¿¡«»“”‘’—–…ºª°·€")
 
 
 def suffix(path: Path) -> str:
@@ -125,7 +125,7 @@ def _fitness(sample: bytes, name: str) -> float:
     text = " " + sample.decode(name, "replace") + " "
     count = good = 0
     for at, mark in enumerate(text):
-        if mark < "\x80":
+        if mark < "\x80" or mark == "\u00a0":  # what most encodings have says nothing of which it is
             continue
         count += 1
         before, after = text[at - 1], text[at + 1]

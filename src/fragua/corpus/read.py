@@ -36,7 +36,8 @@ def find_files(sources: Iterable[str | Path]) -> Iterator[Path | str]:
         elif path.exists():
             named = [path]
         else:
-            named = [Path(name) for name in sorted(glob.glob(source, recursive=True))]  # noqa: PTH207 (absolute patterns)
+            fitting = sorted(glob.glob(source, recursive=True))  # noqa: PTH207 (absolute patterns)
+            named = [Path(name) for name in fitting if os.path.exists(name)]  # noqa: PTH110 (a looping link is none)
             if not named:
                 raise InputError("no such file or folder, and no file fits it as a pattern", source)
         for one in named:
