@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import hashlib
 import json
@@ -13,6 +14,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from fragua.errors import InputError, RunError
+
+MOST_LINE_BYTES = 64 << 20
+"""A longer line of JSONL is refused: it would need many times its size in memory."""
 
 
 @contextmanager
@@ -132,20 +136,35 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
     except PermissionError as error:
         raise InputError("may not be read", path) from error
     with file:
-        for number, raw in enumerate(file, 1):
-            if not raw.strip():
-                continue
-            try:
-                row = json.loads(raw.decode("utf-8-sig" if number == 1 else "utf-8"))
-            except UnicodeDecodeError as error:
-                raise InputError(
-                    f"not UTF-8 at byte {error.start} of the line", f"{path}:{number}"
-                ) from error
-            except json.JSONDecodeError as error:
-                raise InputError(f"not JSON ({error.msg})", f"{path}:{number}") from error
-            if not isinstance(row, dict):
-                raise InputError("a JSON object is needed on each line", f"{path}:{number}")
-            yield number, row
+        for number, raw in numbered_lines(file, path):
+            yield number, parse_row(raw, f"{path}:{number}")
+
+
+def numbered_lines(file: IO[bytes], path: str | Path) -> Iterator[tuple[int, bytes]]:
+    """(number from 1, line) of those that are not blank. Raises InputError for one of over `MOST_LINE_BYTES`."""
+    for number, raw in enumerate(iter(lambda: file.readline(MOST_LINE_BYTES + 1), b""), 1):
+        if len(raw) > MOST_LINE_BYTES:
+            size = f"a line of more than {MOST_LINE_BYTES >> 20} MiB"
+            raise InputError(size, f"{path}:{number}", "cut it into several")
+        if number == 1:
+            raw = raw.removeprefix(codecs.BOM_UTF8)
+        if raw.strip():
+            yield number, raw
+
+
+def parse_row(raw: bytes, place: str) -> dict[str, Any]:
+    """A JSON object of a line. Raises InputError at `place` for anything else."""
+    try:
+        row = json.loads(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise InputError(f"not UTF-8 at byte {error.start} of the line", place) from error
+    except json.JSONDecodeError as error:
+        raise InputError(f"not JSON ({error.msg})", place) from error
+    except RecursionError as error:
+        raise InputError("not JSON that can be read (nested too deep)", place) from error
+    if not isinstance(row, dict):
+        raise InputError("a JSON object is needed on each line", place)
+    return row
 
 
 def flat(value: Any, prefix: str = "") -> dict[str, Any]:

@@ -42,6 +42,9 @@ def test_a_life_leaves_everything_that_was_promised(smoke_run: SmokeRun) -> None
     for path in (
         "corpus/train.jsonl",
         "corpus/graph.json",
+        "corpus/README.md",
+        "base/README.md",
+        "assistant/README.md",
         "tokenizer/tokenizer.json",
         "base/model.safetensors",
         "base/metrics.jsonl",
@@ -162,3 +165,31 @@ def _wait_for(out: Path, stage: str, child: subprocess.Popen[bytes]) -> None:
         assert child.poll() is None, f"it ended before '{stage}' began"
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_own_documents_make_a_life_with_an_exam_of_two_parts(tmp_path: Path) -> None:
+    """A folder in both languages; the report tells what was learned by heart and what from the passage."""
+    for lang, sentence in (
+        ("es", "El molino número {} de la comarca de Lugo fue construido en {} por la familia Prado."),
+        ("en", "The mill number {} of the county of Kent was built in {} by the family Meadow."),
+    ):
+        (tmp_path / "docs" / lang).mkdir(parents=True)
+        told = " ".join(sentence.format(n, 1300 + 7 * n) for n in range(60))
+        (tmp_path / "docs" / lang / "molinos.txt").write_text(told, encoding="utf-8")
+    out, sources = tmp_path / "own", json.dumps([str(tmp_path / "docs")])
+    tiny = [*TINY[:-6], "--set", "exam.items=60", *TINY[-6:], "--set", f"corpus.sources={sources}"]
+    done = fragua("run", "smoke", *tiny, "--out", str(out), "--json")
+    assert done.returncode == 0, done.stderr[-3000:]
+    exam = json.loads(done.stdout)["exams"]["exam"]
+    assert exam["by_part"]["documents"]["n"] > 20 and exam["by_part"]["abilities"]["n"] > 20
+    assert {"documents", "aldea"} == set(
+        json.loads((out / "exam" / "base.json").read_text())["bits_per_byte"]
+    )
+    corpus = json.loads((out / "corpus" / "corpus.json").read_text())
+    assert corpus["details"]["own"]["translations"] > 30
+    page = (out / "report" / "index.html").read_text()
+    assert "Sus documentos" in page and "documentos: completar de memoria" in page
+    card = (out / "assistant" / "README.md").read_text()
+    assert "of the exam, about the documents" in card and "del examen, sobre los documentos" in card
+    again = fragua("run", "smoke", *tiny, "--out", str(out), "--json")
+    assert again.returncode == 0 and again.stderr.count("already done") == len(STAGES)

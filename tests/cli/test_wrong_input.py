@@ -25,6 +25,7 @@ def folder(tmp_path: Path, tiny_dir: Path, monkeypatch: pytest.MonkeyPatch) -> P
     (tmp_path / "empty.txt").touch()
     (tmp_path / "empty.jsonl").touch()
     (tmp_path / "latin1.txt").write_bytes("Mañana".encode("latin-1"))
+    (tmp_path / "mixed.txt").write_bytes("Mañana".encode("latin-1") + "Mañana".encode())
     (tmp_path / "text.txt").write_text("Había una vez una niña.", encoding="utf-8")
     (tmp_path / "broken.jsonl").write_text('{"text": "uno"}\n{"text": \n', encoding="utf-8")
     (tmp_path / "other.jsonl").write_text('{"body": "uno", "n": 3}\n', encoding="utf-8")
@@ -72,11 +73,23 @@ def tells(folder: Path, capsys: pytest.CaptureFixture[str]) -> Tells:
             "corpus build other.jsonl --out c",
             "other.jsonl:1: 'text' is missing; columns with text here: body",
         ),
-        ("corpus build latin1.txt --out c", "latin1.txt: not UTF-8 at byte 2; convert it first"),
+        (
+            "corpus build mixed.txt --out c",
+            "mixed.txt: not UTF-8 at byte 2, and no other encoding is certain",
+        ),
+        ("corpus build latin1.txt --out c --encoding utf-8", "latin1.txt: not UTF-8 at byte 2; name its"),
+        ("corpus build latin1.txt --out c --encoding utf-9", "--encoding: unknown encoding 'utf-9'"),
+        ("corpus build text.txt --out c --mask face", "mask.0: Input should be 'email', 'phone'"),
+        ("corpus build text.txt --out c --probe nowhere.jsonl", "nowhere.jsonl: no such file"),
+        ("corpus build text.txt --out c --probe key.toml", "key.toml: unknown kind of file '.toml'"),
+        ("corpus build hf:owner --out c", "hf:owner: names no data set; hf:owner/name"),
         ("corpus build key.toml --out c", "key.toml: unknown kind of file '.toml'; known: .txt"),
         ("corpus build empty.txt --out c", "the sources hold no text"),
         ("corpus build text.txt --out text.txt", "text.txt: is a file, a folder is needed"),
-        ("corpus build text.txt --out c --validation-share 2", "validation_share is 2.0"),
+        (
+            "corpus build text.txt --out c --validation-share 2",
+            "validation_share: Input should be less than 1",
+        ),
         ("corpus build text.txt", "Missing option '--out'; see 'fragua corpus build --help'"),
         ("corpus aldea", "--out: no place to write the world"),
         ("corpus aldea --megabytes 0", "Invalid value for '--megabytes'"),
@@ -133,10 +146,14 @@ def test_learning(tells: Tells, command: str, told: str) -> None:
         ("generate model -p Hola --overflow wrap", "'error' or 'slide'"),
         ("generate model -p Hola --colour", "No such option: --colour"),
         ("chat nowhere", "nowhere: no such directory"),
+        ("chat model --docs nowhere", "nowhere: no such file or folder"),
+        ("chat model --json", "--json: one JSON object needs documents"),
+        ("evaluate model --task xquad", "--data: questions are needed"),
+        ("evaluate model --task xquad --data model/config.json", "config.json: not in SQuAD's form"),
         ("chat cut", "cut/model.safetensors: cannot be read"),
         ("chat model --lang fr", "--lang: 'fr' is not a language it speaks; es or en"),
         ("evaluate model", "Missing option '--task'"),
-        ("evaluate model --task beauty", "--task: 'beauty' is not a task; perplexity or exam"),
+        ("evaluate model --task beauty", "--task: 'beauty' is not a task; perplexity or exam or xquad"),
         ("evaluate model --task perplexity", "--data: a text is needed"),
         ("evaluate model --task perplexity --data nowhere", "nowhere: no such file"),
         ("evaluate model --task perplexity --data broken.jsonl", "broken.jsonl:2: not JSON"),
@@ -154,7 +171,9 @@ def test_talking_and_measuring(tells: Tells, command: str, told: str) -> None:
 @pytest.mark.parametrize(
     ("command", "told"),
     [
-        ("run nowhere.toml", "nowhere.toml: no such recipe; built in: laptop, smoke"),
+        ("run nowhere.toml", "nowhere.toml: no such recipe; built in: laptop, own, smoke"),
+        ("run own", "own: no documents are named (corpus.sources); for example fragua run own --set"),
+        ('run own --set corpus.mask=["face"]', "corpus.mask.0: Input should be"),
         ("run key.toml", "key.toml: unknown key 'pretrain.dept'; did you mean 'depth'?"),
         ("run syntax.toml", "syntax.toml: not TOML"),
         ("plan smoke --set pretrain.depth", "'pretrain.depth' is not key=value"),

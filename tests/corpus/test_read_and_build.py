@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fragua.corpus.build import build_corpus
+from fragua.corpus.build import BuildSettings, build_corpus
 from fragua.corpus.card import read_card
-from fragua.corpus.clean import clean, pieces, without_frame
-from fragua.corpus.read import find_files, read_documents
+from fragua.corpus.clean import clean, pieces
+from fragua.corpus.document import Reading
+from fragua.corpus.formats.text import blocks, without_frame
+from fragua.corpus.read import find_files, read_documents, read_file
 from fragua.errors import InputError
 
 
@@ -50,10 +52,24 @@ def test_a_long_text_is_cut_at_paragraphs() -> None:
     assert all(piece.startswith("Párrafo") for piece in cut) and len(cut) == 10
 
 
+EDGE = "OF THE PROJECT GUTENBERG EBOOK Q ***"
+
+
+def unframed(text: str) -> str:
+    return "".join(block for block, _ in without_frame(iter([text]))).strip()
+
+
 def test_a_gutenberg_frame_comes_off() -> None:
-    edge = "OF THE PROJECT GUTENBERG EBOOK Q ***"
-    framed = f"x\n*** START {edge}\nTexto.\n*** END {edge}\nz"
-    assert without_frame(framed).strip() == "Texto." and without_frame("sin marco") == "sin marco"
+    header = f"x\n*** START {EDGE}\n\nProduced by Q.\nAnd R.\n\n"
+    book = f"{header}Texto.\n\nEnd of Project Gutenberg's Q\n\n*** END {EDGE}\nz"
+    assert unframed(book) == "Texto." and unframed("sin marco") == "sin marco"
+    assert unframed(f"{book}\n{book}") == "Texto.\n\n\n\n\n\nTexto.", "each of two books loses its own"
+
+
+@given(st.text(alphabet="ab .\n", max_size=400), st.integers(4, 50), st.integers(1, 30))
+def test_blocks_are_short_and_lose_nothing(text: str, most: int, step: int) -> None:
+    cut = list(blocks((text[at : at + step] for at in range(0, len(text), step)), most))
+    assert "".join(cut) == text and all(len(block) <= most for block in cut)
 
 
 def test_folders_globs_and_files_are_read_once_in_order(tmp_path: Path) -> None:
@@ -71,10 +87,10 @@ def test_a_loop_of_links_ends(tmp_path: Path) -> None:
 
 
 def test_standard_input_and_rows_with_another_column_are_read(tmp_path: Path) -> None:
-    document = next(read_documents(["-"], stdin=io.BytesIO("\ufeffseñal".encode())))
-    assert (document.text, document.source, document.lang) == ("señal", "-", "und")
+    document = next(read_file("-", stdin=io.BytesIO("\ufeffseñal".encode())))
+    assert (document.text, document.source, document.lang) == ("señal", "standard input", "und")
     file = write(tmp_path / "r.jsonl", b'\xef\xbb\xbf{"body": "hola", "lang": "es"}\r\n\r\n{"body": "hi"}\n')
-    assert [(d.text, d.lang) for d in read_documents([file], column="body")] == [
+    assert [(d.text, d.lang) for d in read_documents([file], Reading(column="body"))] == [
         ("hola", "es"),
         ("hi", "und"),
     ]
@@ -92,7 +108,7 @@ def test_standard_input_and_rows_with_another_column_are_read(tmp_path: Path) ->
         ("x.jsonl", b'{"text": "a"}\n{broken\n', r"x\.jsonl:2: not JSON"),
         ("x.jsonl", b"[1]\n", r"x\.jsonl:1: a JSON object"),
         ("x.txt", b"abc\xff", r"x\.txt: not UTF-8 at byte 3"),
-        ("x.pdf", b"", r"unknown kind of file '\.pdf'.*known: \.txt"),
+        ("x.png", b"", r"unknown kind of file '\.png'.*known: \.txt"),
     ],
 )
 def test_a_bad_source_is_named_with_its_line_and_mend(
@@ -121,7 +137,7 @@ def test_a_corpus_is_clean_without_duplicates_and_carded(tmp_path: Path) -> None
     ]
     rows[-2]["text"] = "Documento 3. ñ\r\n"
     source = write(tmp_path / "s.jsonl", "\n".join(json.dumps(row) for row in rows))
-    card = build_corpus([source], tmp_path / "out", validation_share=0.1)
+    card = build_corpus([source], tmp_path / "out", BuildSettings(validation_share=0.1))
     train = [json.loads(line) for line in (tmp_path / "out/train.jsonl").read_text().splitlines()]
     held = [json.loads(line) for line in (tmp_path / "out/validation.jsonl").read_text().splitlines()]
     assert (card.documents, card.dropped) == (300, {"duplicate": 1, "empty": 1})
@@ -129,7 +145,7 @@ def test_a_corpus_is_clean_without_duplicates_and_carded(tmp_path: Path) -> None
     assert card.languages == {"es": 300} and card.sources == {str(source): 300}
     assert read_card(tmp_path / "out") == card
     more = write(tmp_path / "m.jsonl", "\n".join(json.dumps({"text": f"Otro {n}."}) for n in range(50)))
-    build_corpus([more, source], tmp_path / "two", validation_share=0.1, lang="es")
+    build_corpus([more, source], tmp_path / "two", BuildSettings(validation_share=0.1, lang="es"))
     again = (tmp_path / "two/validation.jsonl").read_text()
     assert all(row["text"] in again for row in held), "a document keeps its side when sources are added"
 
@@ -138,13 +154,13 @@ def test_the_digest_follows_rows_and_split_not_order(tmp_path: Path) -> None:
     a, b = write(tmp_path / "a.txt", "uno"), write(tmp_path / "b.txt", "dos")
     one = build_corpus([a, b], tmp_path / "1").digest
     assert build_corpus([b, a], tmp_path / "2").digest == one
-    assert build_corpus([a, b], tmp_path / "3", seed=1).digest != one
-    assert build_corpus([a, b], tmp_path / "4", lang="es").digest != one
+    assert build_corpus([a, b], tmp_path / "3", BuildSettings(seed=1)).digest != one
+    assert build_corpus([a, b], tmp_path / "4", BuildSettings(lang="es")).digest != one
 
 
 def test_a_lone_book_is_cut_so_that_validation_is_not_empty(tmp_path: Path) -> None:
     book = write(tmp_path / "book.txt", "\n\n".join(f"Capítulo {n}. {'palabra ' * 200}" for n in range(30)))
-    card = build_corpus([book], tmp_path / "out", validation_share=0.001)
+    card = build_corpus([book], tmp_path / "out", BuildSettings(validation_share=0.001))
     assert card.documents > 3 and card.validation_documents == 1
 
 
@@ -158,5 +174,6 @@ def test_a_failed_build_leaves_the_old_corpus(tmp_path: Path) -> None:
 
 
 def test_real_spanish_prose_is_built(data_dir: Path, tmp_path: Path) -> None:
-    card = build_corpus([data_dir / "spanish_prose"], tmp_path / "out", lang="es")
-    assert card.bytes > 1_000_000 and card.validation_documents > 1 and set(card.languages) == {"es"}
+    card = build_corpus([data_dir / "spanish_prose"], tmp_path / "out")
+    assert card.bytes > 3_000_000 and card.validation_documents > 1 and set(card.languages) == {"es"}
+    assert card.changed == {"byte-order mark": 4, "line ends": 3, "gutenberg frame": 1}

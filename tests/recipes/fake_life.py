@@ -102,6 +102,7 @@ def _exam(right: int) -> dict[str, Any]:
             "family": "facts" if index < 3 else "talk",
             "lang": "es",
             "kind": "ability",
+            "part": "abilities",
             "question": f"¿{index}?",
             "expected": HOSTILE,
             "reply": HOSTILE,

@@ -9,18 +9,36 @@ import typer
 
 from fragua.errors import InputError
 
-TASKS = ("perplexity", "exam")
+TASKS = ("perplexity", "exam", "xquad")
 ITEMS = 600
+SHOWN = {
+    "perplexity": ("loss", "perplexity", "bits_per_byte", "tokens", "bytes", "documents"),
+    "xquad": (
+        "questions",
+        "answerable.exact_match",
+        "answerable.f1",
+        "answerable.answered.value",
+        "answerable.by_model",
+        "unanswerable.abstained.value",
+        "overall_f1",
+        "retrieval.recall_at_1",
+        "retrieval.recall_at_5",
+        "retrieval.sentence_holds_answer",
+        "retrieval.exact_match",
+        "retrieval.f1",
+    ),
+}
 
 
 def evaluate(
     model: Annotated[Path, typer.Argument(help="Model directory.")],
-    task: Annotated[str, typer.Option(help="perplexity or exam.")],
+    task: Annotated[str, typer.Option(help="perplexity, exam or xquad (any file in SQuAD's form).")],
     data: Annotated[
-        Path | None, typer.Option(help='Text: .txt, or .jsonl with "text". Exam: an exam.jsonl.')
+        Path | None,
+        typer.Option(help='Text: .txt, or .jsonl with "text". Exam: an exam.jsonl. xquad: its JSON.'),
     ] = None,
     world: Annotated[int | None, typer.Option(help="Exam: make it for the world of this seed.")] = None,
-    items: Annotated[int | None, typer.Option(help="Exam: how many questions; 600 of a world.")] = None,
+    items: Annotated[int | None, typer.Option(help="How many questions; of a world 600, else all.")] = None,
     few_shot: Annotated[
         bool, typer.Option("--few-shot", help="Exam: for a base model, plain text after four examples.")
     ] = False,
@@ -34,17 +52,21 @@ def evaluate(
     threads: Annotated[int | None, typer.Option(help="Processor threads.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
-    """Measure a model: --task perplexity --data FILE, or --task exam with --data FILE or --world SEED."""
+    """Measure a model: --task perplexity or xquad --data FILE, or exam with --data FILE or --world SEED."""
     if task not in TASKS:
-        raise InputError(f"'{task}' is not a task", "--task", "perplexity or exam")
+        raise InputError(f"'{task}' is not a task", "--task", " or ".join(TASKS))
     if task == "perplexity":
         figures = _perplexity(model, data, stride, threads)
+    elif task == "xquad":
+        figures = _reading(model, data, items, threads)
     else:
         figures = _exam(model, data, world, items, few_shot, conversations, threads)
-    if json or task == "perplexity":
+    if json or task != "exam":
         from fragua.cli.output import result
+        from fragua.files import flat
 
-        result(figures, json, ("loss", "perplexity", "bits_per_byte", "tokens", "bytes", "documents"))
+        figures = figures if json else flat(figures)
+        result(figures, json, SHOWN.get(task, ()))
     else:
         _table(figures)
 
@@ -63,6 +85,22 @@ def _perplexity(model: Path, data: Path | None, stride: int | None, threads: int
     return perplexity(fragua.load(str(model), threads=threads), texts, stride)
 
 
+def _reading(model: Path, data: Path | None, items: int | None, threads: int | None) -> dict[str, Any]:
+    if data is None:
+        raise InputError("questions are needed", "--data", "a file in SQuAD's form, e.g. xquad.es.json")
+    _check_items(items)
+    import fragua
+    from fragua.evaluation.reading import read_squad, reading
+
+    read_squad(data)
+    return reading(fragua.load(str(model), threads=threads), data, items)
+
+
+def _check_items(items: int | None) -> None:
+    if items is not None and items < 1:
+        raise InputError(f"{items} questions are no exam", "--items", "1 or more")
+
+
 def _exam(
     model: Path,
     data: Path | None,
@@ -74,8 +112,7 @@ def _exam(
 ) -> dict[str, Any]:
     if (data is None) == (world is None):
         raise InputError("one of the two is needed", "--data or --world", "an exam.jsonl, or a world's seed")
-    if count is not None and count < 1:
-        raise InputError(f"{count} questions are no exam", "--items", "1 or more")
+    _check_items(count)
     from fragua.corpus.aldea.exam import exam_items, read_exam
     from fragua.corpus.aldea.world import build_world
     from fragua.corpus.conversations import read_conversations

@@ -77,9 +77,16 @@ def summary(entry: Entry, say: Say) -> str:
         named = (("validation_loss", say("pérdida", "loss")), ("validation_bits_per_byte", "bits/byte"))
         return ", ".join(f"{word} {figures[key]:.3f}" for key, word in named if figures.get(key) is not None)
     if entry.name in ("exam_base", "exam"):
-        return say(
+        parts = {name: f"{share['value']:.0%}" for name, share in figures.get("by_part", {}).items()}
+        told = say(
             f"{figures['correct']} de {figures['items']} bien",
             f"{figures['correct']} of {figures['items']} right",
+        )
+        if not parts:
+            return told
+        return told + say(
+            f": capacidades {parts['abilities']}, documentos {parts['documents']}",
+            f": abilities {parts['abilities']}, documents {parts['documents']}",
         )
     if entry.name == "talk":
         return say(

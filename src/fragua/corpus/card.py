@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +12,8 @@ from typing import IO, Any, Self
 
 from pydantic import BaseModel
 
+from fragua.corpus.data_card import write_data_card
+from fragua.corpus.tally import Tally
 from fragua.errors import InputError
 from fragua.files import atomic_write, digest_json, read_json, write_json
 
@@ -19,7 +21,11 @@ SPLITS = ("train", "validation")
 
 
 class CorpusCard(BaseModel):
-    """What a corpus holds. `bytes` counts the texts in UTF-8; `digest` names rows, in any order, and the split."""
+    """What a corpus holds. `bytes` counts the texts in UTF-8; `digest` names rows, in any order, and the split.
+
+    `changed` and `dropped` count by reason, of which `examples` shows some; `broken` tells of files passed over.
+    `words` (between white space) by language; `lengths`: language -> power of two -> documents of so many bytes or
+    more, but fewer than twice as many."""
 
     documents: int
     bytes: int
@@ -28,6 +34,11 @@ class CorpusCard(BaseModel):
     genres: dict[str, int]
     sources: dict[str, int]
     dropped: dict[str, int]
+    changed: dict[str, int] = {}
+    examples: dict[str, list[dict[str, str]]] = {}
+    broken: list[str] = []
+    words: dict[str, int] = {}
+    lengths: dict[str, dict[int, int]] = {}
     digest: str
     details: dict[str, Any] = {}
 
@@ -35,15 +46,14 @@ class CorpusCard(BaseModel):
 class CorpusWriter:
     """`with CorpusWriter(out, share, seed) as w: w.add(row) …; w.finish()`: files appear whole, when the block ends."""
 
-    def __init__(self, out: str | Path, validation_share: float, seed: int):
-        if not 0 <= validation_share < 1:
-            raise InputError(
-                f"validation_share is {validation_share}", mend="give a number from 0 up to, not with, 1"
-            )
+    def __init__(self, out: str | Path, validation_share: float, seed: int, unique: bool = False):
+        """`unique`: no text will come twice, so there is no need to remember them."""
         self.out, self._share, self._seed = Path(out), validation_share, seed
         self.bytes = self.documents = 0
-        self.dropped: Counter[str] = Counter()
+        self._tally, self._unique = Tally(), unique
         self._counts: dict[str, Counter[str]] = {key: Counter() for key in ("lang", "genre", "source")}
+        self._words: Counter[str] = Counter()
+        self._lengths: dict[str, Counter[int]] = defaultdict(Counter)
         self._validation = 0
         self._seen: set[bytes] = set()
         self._sum = 0
@@ -66,10 +76,11 @@ class CorpusWriter:
         """Writes the row unless its text was written before; says which of the two."""
         raw = row["text"].encode("utf-8")
         digest = hashlib.blake2b(raw, digest_size=16).digest()
-        if digest in self._seen:
-            self.dropped["duplicate"] += 1
-            return False
-        self._seen.add(digest)
+        if not self._unique:
+            if digest in self._seen:
+                self._tally.drop("duplicate", row["source"], row["text"])
+                return False
+            self._seen.add(digest)
         line = json.dumps(row, ensure_ascii=False) + "\n"
         self._place(_share_of(digest, self._seed), line)
         self.documents += 1
@@ -78,6 +89,8 @@ class CorpusWriter:
         self._sum = (self._sum + int.from_bytes(whole, "big")) % (1 << 128)
         for key, counter in self._counts.items():
             counter[row[key]] += 1
+        self._words[row["lang"]] += len(row["text"].split())
+        self._lengths[row["lang"]][1 << (len(raw).bit_length() - 1)] += 1
         return True
 
     def _place(self, share: float, line: str) -> None:
@@ -93,10 +106,13 @@ class CorpusWriter:
         else:
             self._files["train"].write(line)
 
-    def finish(self, details: dict[str, Any] | None = None) -> CorpusCard:
-        """Writes `corpus.json` and returns it. Raises InputError when nothing was written."""
+    def finish(self, tally: Tally | None = None, details: dict[str, Any] | None = None) -> CorpusCard:
+        """Writes `corpus.json` and the data card, and returns the first. Raises InputError when nothing was written.
+
+        `tally`: what befell the documents before they came here."""
+        tally = tally or self._tally
         if not self.documents:
-            dropped = ", ".join(f"{count} {why}" for why, count in self.dropped.items())
+            dropped = ", ".join(f"{count} {why}" for why, count in tally.dropped.items())
             message = f"the sources hold no text{f' (dropped: {dropped})' if dropped else ''}"
             raise InputError(message, mend="give others")
         if self._spare is not None:
@@ -111,12 +127,20 @@ class CorpusWriter:
             languages=counts["lang"],
             genres=counts["genre"],
             sources=counts["source"],
-            dropped=dict(sorted(self.dropped.items())),
+            **tally.to_json(),
+            words=dict(sorted(self._words.items())),
+            lengths={lang: dict(sorted(counts.items())) for lang, counts in sorted(self._lengths.items())},
             digest=digest_json([f"{self._sum:032x}", self._share, self._seed]),
             details=details or {},
         )
-        write_json(self.out / "corpus.json", card.model_dump())
-        return card
+        return write_card(self.out, card)
+
+
+def write_card(out: Path, card: CorpusCard) -> CorpusCard:
+    """Writes `corpus.json` and the data card of a corpus directory."""
+    write_json(out / "corpus.json", card.model_dump())
+    write_data_card(out, card)
+    return card
 
 
 def _share_of(digest: bytes, seed: int) -> float:

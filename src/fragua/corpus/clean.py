@@ -1,35 +1,44 @@
-"""Text brought to one form: NFC, line ends, control characters, blank lines, a Gutenberg frame taken off."""
+"""Text brought to one form: NFC, line ends, control characters, soft hyphens, blank lines; and cut into pieces."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff\u200b\ufffe\uffff]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff\u200b\u2060\ufffe\uffff]")
 _LINE_END = re.compile(r"\r\n?|\u2028|\u2029|\x85")
+_SOFT_HYPHEN = re.compile(r"\u00ad\n?")
 _TRAILING = re.compile(r"[ \t\u00a0]+(?=\n|$)")
 _BLANKS = re.compile(r"\n{3,}")
-_FRAME_START = re.compile(r"^\*\*\* ?START OF (?:THE|THIS) PROJECT GUTENBERG[^\n]*\n", re.MULTILINE)
-_FRAME_END = re.compile(r"^\*\*\* ?END OF (?:THE|THIS) PROJECT GUTENBERG", re.MULTILINE)
+
+STEPS: tuple[tuple[str, Callable[[str], str]], ...] = (
+    ("line ends", lambda text: _LINE_END.sub("\n", text)),
+    ("control characters", lambda text: _CONTROL.sub("", text)),
+    ("soft hyphens", lambda text: _SOFT_HYPHEN.sub("", text)),
+    ("lone surrogates", lambda text: text.encode("utf-8", "ignore").decode("utf-8")),
+    ("composed characters", lambda text: unicodedata.normalize("NFC", text)),
+    ("blanks", lambda text: _BLANKS.sub("\n\n", _TRAILING.sub("", text)).strip()),
+)
+"""What is done to every text, in this order; the last is no change that anyone would miss."""
+
+
+def cleaned(text: str) -> tuple[str, list[str]]:
+    """The text after every step, and the names of those that changed it."""
+    changes = []
+    for name, step in STEPS:
+        after = step(text)
+        if after != text and name != "blanks":
+            changes.append(name)
+        text = after
+    return text, changes
 
 
 def clean(text: str) -> str:
     """The text in NFC with '\\n' line ends, no control characters, no trailing blanks, at most one blank line.
 
     Applying it twice changes nothing. Lone surrogates are dropped, as no UTF-8 file can hold them."""
-    text = _LINE_END.sub("\n", text)
-    text = _CONTROL.sub("", text)
-    text = text.encode("utf-8", "ignore").decode("utf-8")
-    text = unicodedata.normalize("NFC", text)
-    return _BLANKS.sub("\n\n", _TRAILING.sub("", text)).strip()
-
-
-def without_frame(text: str) -> str:
-    """What stands between Project Gutenberg's START and END lines; the whole text where there are none."""
-    start = _FRAME_START.search(text)
-    text = text[start.end() :] if start else text
-    end = _FRAME_END.search(text)
-    return text[: end.start()] if end else text
+    return cleaned(text)[0]
 
 
 def pieces(text: str, most: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Readers of real formats: text, Markdown and JSONL, from files, folders, globs and standard input."""
+"""Sources: files, folders, globs, standard input and data sets of the Hugging Face hub, read document by document."""
 
 from __future__ import annotations
 
@@ -6,27 +6,18 @@ import glob
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from fragua.corpus.clean import without_frame
+from fragua.corpus.document import Document, Reading
+from fragua.corpus.formats import FORMATS
+from fragua.corpus.formats.text import read_stream
+from fragua.corpus.hub import fetch, is_hub
+from fragua.corpus.opening import suffix
 from fragua.errors import InputError
-from fragua.files import read_jsonl, read_text
 
-TEXT_SUFFIXES = (".txt", ".text", ".md", ".markdown")
-SUFFIXES = (*TEXT_SUFFIXES, ".jsonl")
+KNOWN = f"known: {', '.join(FORMATS)}, also as .gz or .zst"
 STDIN = "-"
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """A text as its source gives it; `lang` is 'und' where the source does not say."""
-
-    text: str
-    source: str
-    lang: str = "und"
-    genre: str = ""
 
 
 def find_files(sources: Iterable[str | Path]) -> Iterator[Path | str]:
@@ -40,21 +31,24 @@ def find_files(sources: Iterable[str | Path]) -> Iterator[Path | str]:
             yield STDIN
             continue
         path = Path(source)
-        if path.exists():
+        if is_hub(source) and not path.exists():
+            named = fetch(source)
+        elif path.exists():
             named = [path]
         else:
-            named = [Path(name) for name in sorted(glob.glob(source, recursive=True))]  # noqa: PTH207 (absolute patterns)
+            fitting = sorted(glob.glob(source, recursive=True))  # noqa: PTH207 (absolute patterns)
+            named = [Path(name) for name in fitting if os.path.exists(name)]  # noqa: PTH110 (a looping link is none)
             if not named:
                 raise InputError("no such file or folder, and no file fits it as a pattern", source)
         for one in named:
             if one.is_dir():
                 inside = list(_walk(one))
                 if not inside:
-                    raise InputError("the folder holds no file to read", one, f"known: {', '.join(SUFFIXES)}")
-            elif one.suffix.lower() in SUFFIXES:
+                    raise InputError("the folder holds no file to read", one, KNOWN)
+            elif suffix(one) in FORMATS:
                 inside = [one]
             else:
-                raise InputError(f"unknown kind of file '{one.suffix}'", one, f"known: {', '.join(SUFFIXES)}")
+                raise InputError(f"unknown kind of file '{one.suffix or one.name}'", one, KNOWN)
             for file in inside:
                 real = file.resolve()
                 if real not in seen:
@@ -73,51 +67,23 @@ def _walk(folder: Path) -> Iterator[Path]:
         entered.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if (
-                not name.startswith(".")
-                and Path(name).suffix.lower() in SUFFIXES
-                and (Path(at) / name).is_file()
-            ):
+            if not name.startswith(".") and suffix(Path(name)) in FORMATS and (Path(at) / name).is_file():
                 yield Path(at) / name
 
 
-def read_documents(
-    sources: Iterable[str | Path], column: str = "text", stdin: BinaryIO | None = None
+def read_file(
+    file: Path | str, reading: Reading | None = None, stdin: BinaryIO | None = None
 ) -> Iterator[Document]:
-    """Every document of the sources, one after the other. `column` names the text in JSONL rows.
+    """The documents of one of `find_files`, streamed.
 
-    Raises InputError with `file:line` for a row that has no such text."""
+    Raises InputError for a file that can't be read as what its name says, with the line where there are lines."""
+    reading = reading or Reading()
+    if isinstance(file, str):
+        return read_stream(stdin or sys.stdin.buffer, "standard input", reading)
+    return FORMATS[suffix(file)](file, reading)
+
+
+def read_documents(sources: Iterable[str | Path], reading: Reading | None = None) -> Iterator[Document]:
+    """Every document of the sources, one after the other."""
     for file in find_files(sources):
-        if isinstance(file, str):
-            yield Document(_read_stdin(stdin or sys.stdin.buffer), STDIN)
-        elif file.suffix.lower() == ".jsonl":
-            yield from _rows(file, column)
-        else:
-            yield Document(without_frame(read_text(file)), str(file))
-
-
-def _rows(file: Path, column: str) -> Iterator[Document]:
-    for number, row in read_jsonl(file):
-        text = row.get(column)
-        if not isinstance(text, str):
-            found = "is not a string" if column in row else "is missing"
-            others = ", ".join(sorted(key for key, value in row.items() if isinstance(value, str))) or "none"
-            raise InputError(
-                f"'{column}' {found}", f"{file}:{number}", f"columns with text here: {others}; see --column"
-            )
-        lang, genre = row.get("lang"), row.get("genre")
-        yield Document(
-            text,
-            str(file),
-            lang if isinstance(lang, str) and lang else "und",
-            genre if isinstance(genre, str) else "",
-        )
-
-
-def _read_stdin(stream: BinaryIO) -> str:
-    try:
-        return stream.read().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"not UTF-8 at byte {error.start}", "standard input", "convert it first, e.g. with iconv"
-        ) from error
+        yield from read_file(file, reading)

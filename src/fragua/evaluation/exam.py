@@ -7,6 +7,7 @@ from typing import Any
 
 from fragua.corpus.aldea.abilities import ABILITIES
 from fragua.corpus.aldea.exam import ExamItem, grade, wilson
+from fragua.corpus.own.lessons import LESSONS
 from fragua.evaluation.declared import declared_tools
 from fragua.inference.language_model import LanguageModel
 from fragua.progress import progress_bar
@@ -98,20 +99,23 @@ def _graded(item: ExamItem, reply: Reply | None) -> dict[str, Any]:
 
 
 def tally(item: ExamItem, correct: bool) -> dict[str, Any]:
-    """What `shares` counts of an answer; `kind` says whether the family asks for facts learned by heart."""
-    ability = ABILITIES.get(item.family)
-    kind = "knowledge" if ability and ability.knowledge else "ability"
-    return {"family": item.family, "lang": item.lang, "kind": kind, "correct": correct}
+    """What `shares` counts of an answer; `kind` says whether the family asks for facts learned by heart, `part`
+    whether it is about own documents."""
+    family = LESSONS.get(item.family) or ABILITIES.get(item.family)
+    kind = "knowledge" if family and family.knowledge else "ability"
+    part = "documents" if item.family in LESSONS else "abilities"
+    return {"family": item.family, "lang": item.lang, "kind": kind, "part": part, "correct": correct}
 
 
 def shares(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """`accuracy`, `by_kind`, `by_language`, `by_family` and `by_family_and_language` (family: {lang: share}).
+    """`accuracy`, `by_kind`, `by_part`, `by_language`, `by_family` and `by_family_and_language`.
 
-    A share is `{"value", "low", "high", "n"}` with Wilson's 95 % interval."""
+    The last is {family: {lang: share}}. A share is `{"value", "low", "high", "n"}` with Wilson's 95 % interval."""
     families = _by(rows, "family")
     return {
         "accuracy": share(rows),
         "by_kind": {kind: share(part) for kind, part in _by(rows, "kind").items()},
+        "by_part": {part: share(told) for part, told in _by(rows, "part").items()},
         "by_language": {lang: share(part) for lang, part in _by(rows, "lang").items()},
         "by_family": {family: share(part) for family, part in families.items()},
         "by_family_and_language": {

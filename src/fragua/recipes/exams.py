@@ -7,18 +7,33 @@ from typing import Any
 
 from fragua.corpus.aldea.exam import read_exam
 from fragua.corpus.conversations import read_conversations
+from fragua.corpus.own.write import DOCUMENTS, WORLD
 from fragua.evaluation.controls import controls
 from fragua.evaluation.exam import run_base_exam, run_exam
+from fragua.evaluation.perplexity import perplexity, read_texts
 from fragua.inference.language_model import LanguageModel
 
 
-def sit_base_exam(model: Path, exam: Path) -> dict[str, Any]:
-    """What `run_base_exam` gives: a model that can't chat yet continues examples."""
-    return run_base_exam(LanguageModel.load(model), read_exam(str(exam)))
+def sit_base_exam(model: Path, corpus: Path) -> dict[str, Any]:
+    """What `run_base_exam` gives: a model that can't chat yet continues examples. Where there are own documents also
+    `bits_per_byte` of each part's unseen texts."""
+    lm = LanguageModel.load(model)
+    return run_base_exam(lm, read_exam(str(corpus / "exam.jsonl"))) | _compression(lm, corpus)
 
 
-def sit_exam(model: Path, exam: Path, conversations: Path) -> dict[str, Any]:
-    """What `run_exam` gives, and `controls`."""
-    items = read_exam(str(exam))
-    result = run_exam(LanguageModel.load(model), items)
-    return result | {"controls": controls(items, read_conversations(conversations))}
+def sit_exam(model: Path, corpus: Path) -> dict[str, Any]:
+    """What `run_exam` gives, `controls`, and `bits_per_byte` as above."""
+    items = read_exam(str(corpus / "exam.jsonl"))
+    lm = LanguageModel.load(model)
+    known = read_conversations(corpus / "conversations.jsonl")
+    return run_exam(lm, items) | {"controls": controls(items, known)} | _compression(lm, corpus)
+
+
+def _compression(lm: LanguageModel, corpus: Path) -> dict[str, Any]:
+    parts = {part: corpus / part / "validation.jsonl" for part in (DOCUMENTS, WORLD)}
+    found = {
+        part: perplexity(lm, read_texts(path))["bits_per_byte"]
+        for part, path in parts.items()
+        if path.is_file() and path.stat().st_size
+    }
+    return {"bits_per_byte": found} if found else {}

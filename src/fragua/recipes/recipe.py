@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from fragua.corpus.kinds import Kind
 from fragua.errors import InputError
 from fragua.settings import Settings, read_toml
 
@@ -23,11 +24,19 @@ class Prompt(Settings):
 
 
 class CorpusPart(Settings):
-    """The embedded world, Aldea: which world, and how much text is written about it."""
+    """The embedded world, Aldea: which world, and how much text is written about it; and own documents beside it.
+
+    `sources`: files, folders, globs, data sets of the hub. `share`: how much of texts, conversations and questions is
+    about them; a recipe that gives a share wants sources."""
 
     seed: int = Field(default=0, ge=0)
     megabytes: float | None = Field(default=None, gt=0, le=100_000)
     conversations: int | None = Field(default=None, ge=1)
+    sources: list[str] = Field(default=[])
+    share: float | None = Field(default=None, gt=0, lt=1)
+    column: str = "text"
+    mask: list[Kind] = Field(default=[])
+    skip_broken: bool = False
 
 
 class TokenizerPart(Settings):
@@ -124,7 +133,11 @@ def load_recipe(
     for key, value in (("minutes", minutes), ("pretrain.depth", depth), ("seed", seed)):
         if value is not None:
             _put(values, key, value)
-    return Recipe.parse(values, "--set" if settings else name_or_path)
+    recipe = Recipe.parse(values, "--set" if settings else name_or_path)
+    if recipe.corpus.share and not recipe.corpus.sources:
+        mend = f"for example fragua run {name_or_path} --set corpus.sources='[\"docs/\"]'"
+        raise InputError("no documents are named (corpus.sources)", name_or_path, mend)
+    return recipe
 
 
 def _override(values: dict[str, Any], setting: str) -> None:

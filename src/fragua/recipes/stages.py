@@ -9,22 +9,39 @@ from typing import Any
 from fragua.files import digest_file, read_jsonl, write_json
 from fragua.recipes.stage import Life, Stage
 
+OWN_SHARE = 0.5
+"""Of texts, conversations and questions, where there are own documents and the recipe gives no share."""
 MODEL_FILES = ("config.json", "*.safetensors", "tokenizer.json")
 
 
 def _corpus(life: Life) -> dict[str, Any]:
     from fragua.corpus.aldea import write_aldea
 
-    plan = life.plan
-    card = write_aldea(
-        life.out / "corpus", plan.corpus_seed, plan.corpus_bytes, plan.conversations, plan.exam_items
-    )
-    return {
-        "documents": card.documents,
-        "bytes": card.bytes,
-        "languages": card.languages,
-        "genres": card.genres,
-    }
+    plan, given, out = life.plan, life.recipe.corpus, life.out / "corpus"
+    if given.sources:
+        from fragua.corpus.build import BuildSettings
+        from fragua.corpus.own.write import VALIDATION_SHARE, write_own
+
+        build = BuildSettings(
+            validation_share=VALIDATION_SHARE,
+            column=given.column,
+            mask=tuple(given.mask),
+            skip_broken=given.skip_broken,
+        )
+        card = write_own(
+            given.sources,
+            out,
+            build,
+            seed=plan.corpus_seed,
+            max_bytes=plan.corpus_bytes,
+            share=given.share or OWN_SHARE,
+            conversations=plan.conversations,
+            exam=plan.exam_items,
+        )
+    else:
+        card = write_aldea(out, plan.corpus_seed, plan.corpus_bytes, plan.conversations, plan.exam_items)
+    figures = card.model_dump(include={"documents", "bytes", "languages", "genres"})
+    return figures | ({"own": card.details["own"]} if given.sources else {})
 
 
 def _tokenizer(life: Life) -> dict[str, Any]:
@@ -77,14 +94,14 @@ def _finetune(life: Life) -> dict[str, Any]:
 def _exam_base(life: Life) -> dict[str, Any]:
     from fragua.recipes.exams import sit_base_exam
 
-    return _examined(life, "base", sit_base_exam(life.out / "base", life.out / "corpus" / "exam.jsonl"))
+    return _examined(life, "base", sit_base_exam(life.out / "base", life.out / "corpus"))
 
 
 def _exam(life: Life) -> dict[str, Any]:
     from fragua.recipes.exams import sit_exam
 
     corpus = life.out / "corpus"
-    result = sit_exam(life.out / "assistant", corpus / "exam.jsonl", corpus / "conversations.jsonl")
+    result = sit_exam(life.out / "assistant", corpus)
     return _examined(life, "assistant", result)
 
 
@@ -96,6 +113,7 @@ def _examined(life: Life, model: str, result: dict[str, Any]) -> dict[str, Any]:
     return {
         "correct": sum(answer["correct"] for answer in result["answers"]),
         "items": len(result["answers"]),
+        **({"by_part": result["by_part"]} if "documents" in result["by_part"] else {}),
     }
 
 
@@ -155,10 +173,23 @@ def _of_plan(*keys: str) -> Callable[[Life], object]:
     return lambda life: _chosen(life.plan.model_dump(mode="json"), keys)
 
 
+def _corpus_settings(life: Life) -> object:
+    """Of the plan; and the documents as they lie there, where there are any."""
+    settings = _chosen(life.plan.model_dump(mode="json"), CORPUS_KEYS)
+    given = life.recipe.corpus
+    if not given.sources:
+        return settings
+    from fragua.corpus.build import identity
+    from fragua.corpus.read import find_files
+
+    own = given.model_dump(mode="json", include={"share", "column", "mask", "skip_broken"})
+    return settings | own | {"files": [identity(file) for file in find_files(given.sources)]}
+
+
 STAGES = (
     Stage(
         name="corpus",
-        settings=_of_plan(*CORPUS_KEYS),
+        settings=_corpus_settings,
         work=_corpus,
         writes=(
             "corpus/train.jsonl",

@@ -44,6 +44,15 @@ FAMILY_NAMES = {
     "drafting": ("redactar cartas", "drafting letters"),
     "stories": ("cuentos", "stories"),
     "functions": ("funciones de Python", "Python functions"),
+    "own_read": ("documentos: leer y citar", "documents: reading and quoting"),
+    "own_missing": ("documentos: lo que el texto calla", "documents: what the text lacks"),
+    "own_cloze_read": ("documentos: completar con el texto", "documents: filling in from the text"),
+    "own_summary": ("documentos: resumir", "documents: summing up"),
+    "own_translation": ("documentos: traducir", "documents: translating"),
+    "own_recall": ("documentos: decir de memoria", "documents: saying by heart"),
+    "own_cloze": ("documentos: completar de memoria", "documents: filling in by heart"),
+    "own_which": ("documentos: qué documento lo dice", "documents: which document says it"),
+    "own_unknown": ("documentos: lo que no contienen", "documents: what they do not hold"),
 }
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
-from fragua.tokens.sources import Text
+from fragua.tokens.sources import Text, Texts
 from fragua.tokens.tokenizer import Tokenizer
+from fragua.tokens.train import train_tokenizer
 
 
 class Fit(NamedTuple):
@@ -35,3 +37,23 @@ def fit_by_language(
         for lang in sorted(size)
         if tokens[lang]
     }
+
+
+SAMPLE_BYTES, SEARCHED_BYTES = 1_000_000, 64_000_000
+
+
+def corpus_fit(corpus: Path, tokenizer: Path | None = None) -> dict[str, Fit]:
+    """The fit by language of a tokenizer to a corpus's texts; without one, of one that is trained on them here.
+
+    Taken are the first `SAMPLE_BYTES` of each language among the first `SEARCHED_BYTES`.
+    Raises InputError where either directory is not what it should be."""
+    sizes: dict[str, int] = defaultdict(int)
+    sample = []
+    for text in Texts(corpus):
+        if sizes[text.lang] < SAMPLE_BYTES:
+            sample.append(text)
+        sizes[text.lang] += len(text.text.encode("utf-8"))
+        if sum(sizes.values()) > SEARCHED_BYTES:
+            break
+    chosen = Tokenizer.load(tokenizer) if tokenizer else train_tokenizer([text for _, text in sample])
+    return fit_by_language(chosen, sample)

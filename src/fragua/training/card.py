@@ -32,7 +32,10 @@ tags: [fragua]
 {{ "%.3f"|format(figures.validation_bits_per_byte) }} bits por byte |
 {% endif -%}
 {% if exam -%}
-| examen | {{ exam_line }} |
+| examen | {{ line(exam.accuracy) }} |
+{% endif -%}
+{% if documents -%}
+| del examen, sobre los documentos | {{ line(documents) }} |
 {% endif -%}
 {% if corpus.documents -%}
 | datos | {{ number(corpus.documents) }} documentos, {{ number(corpus.bytes) }} bytes |
@@ -55,7 +58,10 @@ conoce nada posterior a ellos. No sirve para decisiones de salud, dinero o derec
 {{ "%.3f"|format(figures.validation_bits_per_byte) }} bits a byte |
 {% endif -%}
 {% if exam -%}
-| exam | {{ exam_line }} |
+| exam | {{ line(exam.accuracy) }} |
+{% endif -%}
+{% if documents -%}
+| of the exam, about the documents | {{ line(documents) }} |
 {% endif -%}
 {% if corpus.documents -%}
 | data | {{ number(corpus.documents) }} documents, {{ number(corpus.bytes) }} bytes |
@@ -86,7 +92,8 @@ def write_card(directory: Path, exam: dict[str, Any] | None = None) -> None:
             figures=record["figures"],
             corpus=record.get("corpus") or parents[0].get("corpus") or {},
             exam=exam,
-            exam_line=_exam_line(exam),
+            documents=(exam or {}).get("by_part", {}).get("documents"),
+            line=_share,
             folder=directory.name,
             number=lambda value: f"{value:,}".replace(",", "\u202f"),
         )
@@ -95,8 +102,5 @@ def write_card(directory: Path, exam: dict[str, Any] | None = None) -> None:
         file.write(text)
 
 
-def _exam_line(exam: dict[str, Any] | None) -> str:
-    if not exam:
-        return ""
-    accuracy = exam["accuracy"]
-    return f"{accuracy['value']:.1%} ({accuracy['low']:.1%}–{accuracy['high']:.1%}, n = {accuracy['n']})"
+def _share(share: dict[str, Any]) -> str:
+    return f"{share['value']:.1%} ({share['low']:.1%}–{share['high']:.1%}, n = {share['n']})"

@@ -97,4 +97,6 @@ def write_aldea(
         write_json(out / "graph.json", world.to_json())
         told = sorted(decks.told)
         middle = told[len(told) // 2]
-        return writer.finish({"exposures_per_fact": {"least": told[0], "median": middle, "most": told[-1]}})
+        return writer.finish(
+            details={"exposures_per_fact": {"least": told[0], "median": middle, "most": told[-1]}}
+        )

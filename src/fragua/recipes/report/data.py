@@ -74,6 +74,7 @@ def collect(out: Path) -> dict[str, Any]:
         "strangers": _if_there(out / "talk" / "strangers.json"),
         "questions": questions(after, run["settings"]["talk"]["turns"]),
         "corpus": _if_there(out / "corpus" / "corpus.json"),
+        "own": own_documents(_if_there(out / "corpus" / "corpus.json"), before, after),
         "folders": {name: _size(out / name) for name in FOLDERS if (out / name).is_dir()},
         "weights": {name: _size(out / name, "*.safetensors") for name in ("base", "assistant")},
         "settings_json": json.dumps(run["settings"], indent=2, ensure_ascii=False),
@@ -130,6 +131,28 @@ def families(before: dict[str, Any] | None, after: dict[str, Any] | None) -> lis
             row[when] = share and share | {"correct": round(share["value"] * share["n"])}
         rows.append(row)
     return rows
+
+
+HEART_AND_PAGE = (("own_cloze", "own_cloze_read"), ("own_recall", "own_read"))
+"""The same question from memory, and with the passage before it."""
+
+
+def own_documents(
+    corpus: dict[str, Any] | None, before: dict[str, Any] | None, after: dict[str, Any] | None
+) -> dict[str, Any] | None:
+    """What was learned of own documents; None where there are none.
+
+    `rows`: (family by heart, its share, family with the passage, its share); shares are None before the exam."""
+    told = (corpus or {}).get("details", {}).get("own")
+    if told is None:
+        return None
+    families = after["by_family"] if after else {}
+    return told | {
+        "rows": [(a, families.get(a), b, families.get(b)) for a, b in HEART_AND_PAGE],
+        "missing": families.get("own_missing"),
+        "parts": after["by_part"] if after else {},
+        "unseen": (before or {}).get("bits_per_byte", {}),
+    }
 
 
 def _answers(exam: dict[str, Any] | None, correct: bool, most: int = ANSWERS_SHOWN) -> list[dict[str, Any]]:
