@@ -41,6 +41,10 @@ class Model(nn.Module):
     def device(self) -> torch.device:
         return self.transformer.embedding.weight.device
 
+    def states(self, ids_BT: Tensor, mask_BT: Tensor | None = None, types_BT: Tensor | None = None) -> Tensor:
+        """The last state of each token that is read, [B, T, D]."""
+        raise NotImplementedError
+
     def new_cache(self, batch: int, length: int) -> Cache:
         weight = self.transformer.embedding.weight
         return Cache(self.config, batch, length, weight.dtype, weight.device)
@@ -68,6 +72,9 @@ class Decoder(Model):
         if trace is not None:
             output.hidden_states, output.attentions = states(trace.hidden), states(trace.attentions)
         return output
+
+    def states(self, ids_BT: Tensor, mask_BT: Tensor | None = None, types_BT: Tensor | None = None) -> Tensor:
+        return self.hidden(ids_BT, None if mask_BT is None else visibility.padded(mask_BT, ids_BT.shape[1]))
 
     def hidden(
         self,

@@ -85,7 +85,8 @@ class Stack(Settings):
     task: Task = "tokens"
     """What the head gives: logits of tokens; those and of the next sentence; nothing; a label for the text; for
     each token."""
-    labels: int = Field(default=0, ge=0)
+    label_names: tuple[str, ...] = ()
+    """Of the labels that a text, or each token, can have."""
     pooler: bool = False
     """A dense tanh layer on the first token's state."""
     pad_id: int | None = None
@@ -101,6 +102,10 @@ class Stack(Settings):
         if self.qk_norm != (self.family == "qwen3"):
             raise ValueError("the Qwen3 layout has qk_norm and the others have none")
         return self
+
+    @property
+    def labels(self) -> int:
+        return len(self.label_names)
 
     @property
     def encoder(self) -> Stack:

@@ -47,7 +47,6 @@ class Encoder(Model):
         positions_BT: Tensor | None = None,
         trace: Trace | None = None,
     ) -> Tensor:
-        """The last state of each token, [B, T, D]."""
         if positions_BT is None and self.config.position_offset:
             positions_BT = self._counted(ids_BT)
         visible = visibility.real(mask_BT)

@@ -69,6 +69,9 @@ class EncoderDecoder(Model):
             encoder_attentions=states(encoding.attentions),
         )
 
+    def states(self, ids_BT: Tensor, mask_BT: Tensor | None = None, types_BT: Tensor | None = None) -> Tensor:
+        return self.encode(ids_BT, mask_BT)
+
     def encode(self, ids_BS: Tensor, mask_BS: Tensor | None = None, trace: Trace | None = None) -> Tensor:
         """The source's states, [B, S, D]."""
         return self.encoder(ids_BS, visibility.real(mask_BS), trace=trace)

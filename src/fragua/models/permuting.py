@@ -66,6 +66,10 @@ class Permuting(Model):
             output.logits = self.head(self.before_head(x_BTD))
         return output
 
+    def states(self, ids_BT: Tensor, mask_BT: Tensor | None = None, types_BT: Tensor | None = None) -> Tensor:
+        output = self(ids_BT, mask_BT, token_type_ids=types_BT, output_hidden_states=True)
+        return output.hidden_states[-1]
+
     def _visible(
         self,
         mask_BT: Tensor | None,

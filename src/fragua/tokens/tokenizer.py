@@ -18,7 +18,7 @@ from fragua.tokens import chat
 from fragua.tokens.byte_level import token_to_bytes
 from fragua.tokens.chat import ChatTokens
 from fragua.tokens.detokenizer import Detokenizer
-from fragua.tokens.formats import read_backend
+from fragua.tokens.formats import SENTENCEPIECE_NAMES, read_backend
 
 END, TURN_START, TURN_END, PAD = "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|pad|>"
 TOOL_CALL, TOOL_CALL_END = "<tool_call>", "</tool_call>"
@@ -73,12 +73,18 @@ class Tokenizer:
         text = _valid(text)
         return self._backend.encode(text, add_special_tokens=False).ids if text else []
 
-    def framed(self, text: str, pair: str | None = None) -> Framed:
+    def framed(self, text: str, pair: str | None = None, limit: int | None = None) -> Framed:
         """A text, or two, with the special tokens that the family puts around them. Special tokens that are written
-        in the text, a mask above all, are read as such: for encoders, whose texts are not conversations."""
+        in the text, a mask above all, are read as such: for encoders, whose texts are not conversations.
+        `limit`: of tokens, the frame included; what is longer is cut at its end."""
         for each in (text, pair or ""):
             _valid(each)
-        encoding = self._reading_specials.encode(text, pair)
+        backend = self._reading_specials
+        if limit is None:
+            backend.no_truncation()
+        else:
+            backend.enable_truncation(limit)
+        encoding = backend.encode(text, pair)
         return Framed(encoding.ids, encoding.type_ids)
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
@@ -241,6 +247,12 @@ def _valid(text: str | bytes) -> str:
         found = f"U+{ord(text[error.start]):04X}"  # type: ignore[arg-type]
         raise InputError(f"lone surrogate {found} at character {error.start} of the text") from error
     return text
+
+
+def has_tokenizer(directory: Path) -> bool:
+    """Whether there is any file that `Tokenizer.load` reads."""
+    names = ("tokenizer.json", "vocab.txt", "merges.txt", *SENTENCEPIECE_NAMES)
+    return any((directory / name).exists() for name in names)
 
 
 def _from_json(path: Path) -> tokenizers.Tokenizer:

@@ -53,8 +53,8 @@ def to_config(stack: Stack) -> dict[str, Any]:
         "torch_dtype": "float32",
     }
     if stack.labels:
-        config["id2label"] = {str(label): f"LABEL_{label}" for label in range(stack.labels)}
-        config["label2id"] = {name: int(label) for label, name in config["id2label"].items()}
+        config["id2label"] = {str(label): name for label, name in enumerate(stack.label_names)}
+        config["label2id"] = {name: label for label, name in enumerate(stack.label_names)}
     return config
 
 
@@ -83,7 +83,7 @@ def from_config(config: dict[str, Any], place: str, names: Collection[str] = ())
             "visible": "full",
             "qk_norm": False,
             "task": task,
-            "labels": _labels(config) if task in ("label", "tag") else 0,
+            "label_names": _labels(config) if task in ("label", "tag") else (),
             "pooler": _pooler(family, task, names),
             **dict.fromkeys(("ffn_bias", "attention_bias", "output_bias"), True),
         },
@@ -115,8 +115,11 @@ def _pooler(family: str, task: Task, names: Collection[str]) -> bool:
     return any(name.endswith("pooler.dense.weight") for name in names) if names else task == "hidden"
 
 
-def _labels(config: dict[str, Any]) -> int:
-    return len(config.get("id2label") or {}) or config.get("num_labels") or 2
+def _labels(config: dict[str, Any]) -> tuple[str, ...]:
+    names = config.get("id2label") or {}
+    if names:
+        return tuple(names[key] for key in sorted(names, key=int))
+    return tuple(f"LABEL_{label}" for label in range(config.get("num_labels") or 2))
 
 
 def table(stack: Stack) -> list[Row]:
