@@ -142,6 +142,9 @@ def test_a_directory_of_an_encoder_decoder_generates_text(folder: Path, tmp_path
     assert [one.tokens for one in lm.generate(["Había", "What is"], max_tokens=6)] == [
         lm.generate(text, max_tokens=6).tokens for text in ("Había", "What is")
     ]
+    texts = ["Había una vez", "What is 3 + 4?"]
+    together = lm.generate(texts, beams=3, max_tokens=6)
+    assert [one.tokens for one in together] == [lm.generate(t, beams=3, max_tokens=6).tokens for t in texts]
     for wrong in (dict(temperature=1.0), dict(n_best=9), dict(stop=("a",))):
         with pytest.raises(InputError):
             lm.generate("Había", beams=2, **wrong)

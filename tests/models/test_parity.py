@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
+import transformers
 from benchmarks import parity
 
 from fragua.models.config import Stack
-from fragua.models.io import FAMILIES
+from fragua.models.encoder import Encoder
+from fragua.models.io import FAMILIES, load
 
 
 @pytest.fixture(autouse=True)
@@ -63,3 +66,23 @@ def test_a_wrong_choice_does_not_pass(
     monkeypatch.setattr(module, "from_config", wrong)
     with pytest.raises((AssertionError, RuntimeError)):
         parity.sweep(family, 25)
+
+
+def test_real_tokens_alone_have_the_states_they_have_beside_padding() -> None:
+    for family in ("bert", "roberta"):
+        config = getattr(transformers, f"{family.title()}Config")(
+            vocab_size=61, hidden_size=24, num_hidden_layers=2, num_attention_heads=3, intermediate_size=40
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            getattr(transformers, f"{family.title()}ForMaskedLM")(config).save_pretrained(folder)
+            model = load(folder)
+        assert isinstance(model, Encoder)
+        ids = torch.randint(4, 61, (7, 20), generator=torch.Generator().manual_seed(2))
+        mask = (torch.arange(20) < torch.tensor([3, 20, 11, 1, 20, 7, 12])[:, None]).long()
+        mask[1, :6] = 0  # on the left
+        ids = ids.masked_fill(mask == 0, model.config.pad_id or 0)
+        wanted = model.states(ids, mask)[mask.bool()]
+        for groups in (1, 3, 7, 9):
+            torch.testing.assert_close(
+                model.real_states(ids, mask, groups=groups), wanted, atol=1e-5, rtol=1e-4
+            )

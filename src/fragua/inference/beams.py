@@ -68,8 +68,9 @@ def search_batch(
     """The best completion of each prompt, with `options.n_best` - 1 others beside it.
 
     Raises InputError for options that beams cannot follow."""
-    if not options.greedy or options.repetition_penalty != 1.0 or options.stop or options.logprobs:
-        what = "beams know no temperature, repetition_penalty, stop or logprobs"
+    changed = options.repetition_penalty != 1.0 or options.overflow != "error"
+    if changed or not options.greedy or options.stop or options.logprobs:
+        what = "beams know no temperature, repetition_penalty, stop, logprobs or sliding"
         raise InputError(what, "beams", "leave them out, or beams=1")
     if options.n_best > options.beams:
         raise InputError(

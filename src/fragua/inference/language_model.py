@@ -245,20 +245,21 @@ class LanguageModel:
         model = self.model if isinstance(self.model, EncoderDecoder) else self.decoder
         for ids in [] if isinstance(model, EncoderDecoder) else prompts:
             check_room(len(ids), self.context, options.overflow)
-        if options.beams > 1:
-            return [search_batch(model, [ids], options, ending)[0] for ids in prompts]
         done: dict[int, Completion] = {}
         together = []
         for index, ids in enumerate(prompts):
             slides = options.overflow == "slide" and len(ids) + options.max_tokens > self.context
-            if slides and not isinstance(model, EncoderDecoder):
+            if slides and options.beams == 1 and not isinstance(model, EncoderDecoder):
                 pieces = list(stream_one(model, ids, options, ending, number=index))
                 done[index] = completed(pieces, options.logprobs)
             else:
                 together.append(index)
         for batch in _batches(together, prompts):
             rows = [prompts[index] for index in batch]
-            answers = complete_batch(model, rows, options, ending, batch)
+            if options.beams > 1:
+                answers = search_batch(model, rows, options, ending)
+            else:
+                answers = complete_batch(model, rows, options, ending, batch)
             done |= dict(zip(batch, answers, strict=True))
         return [done[index] for index in range(len(prompts))]
 

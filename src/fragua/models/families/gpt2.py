@@ -42,7 +42,7 @@ def to_config(stack: Stack) -> dict[str, Any]:
 
 def from_config(config: dict[str, Any], place: str, names: Collection[str] = ()) -> Stack:
     refuse(config, FIXED, place)
-    defaults = {"context": 1024, "ffn_width": 4 * config.get("n_embd", 0), "norm_eps": 1e-5, "tied": True}
+    defaults = {"context": 1024, "ffn_width": 4 * (config.get("n_embd") or 0), "norm_eps": 1e-5, "tied": True}
     values = taken(config, FIELDS, place, **defaults)
     heads = max(1, values["heads"])
     return Stack.parse(

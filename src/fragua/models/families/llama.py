@@ -77,7 +77,7 @@ def from_config(config: dict[str, Any], place: str, names: Collection[str] = ())
         place,
         context=2048,
         kv_heads=heads,
-        head_width=config.get("hidden_size", 0) // heads,
+        head_width=(config.get("hidden_size") or 0) // heads,
         norm_eps=1e-6,
         tied=False,
     )

@@ -52,7 +52,7 @@ def to_config(stack: Stack) -> dict[str, Any]:
 def from_config(config: dict[str, Any], place: str, names: Collection[str] = ()) -> Stack:
     refuse(config, FIXED, place)
     heads = config.get("n_head") or 1
-    width = config.get("d_model", 0) // heads
+    width = (config.get("d_model") or 0) // heads
     values = taken(config, FIELDS, place, head_width=width, norm_eps=1e-12, pad_id=5)
     architecture = (config.get("architectures") or [ARCHITECTURES["tokens"]])[0]
     if architecture not in ARCHITECTURES.values():
