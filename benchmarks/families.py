@@ -22,8 +22,10 @@ import transformers
 from torch import Tensor
 from torch.nn import functional as F
 
+from fragua.models.calls import Decoder
 from fragua.models.encoder import Encoder
 from fragua.models.io import load
+from fragua.training.cross_entropy import chunked_cross_entropy
 from fragua.training.machine import device
 
 ROUNDS, STEPS, ROWS, TIME = 5, 2, 8, 128
@@ -87,13 +89,16 @@ def inputs(family: str) -> dict[str, Tensor]:
     return given
 
 
-def stepper(model: Any, logits_and_targets: Callable[[], tuple[Tensor, Tensor]]) -> Step:
+def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    return F.cross_entropy(logits.flatten(0, -2), targets.flatten())
+
+
+def stepper(model: Any, loss_of: Callable[[], Tensor]) -> Step:
     """Forward, backward and update; returns the loss, which waits for the device."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
 
     def step() -> float:
-        logits, targets = logits_and_targets()
-        loss = F.cross_entropy(logits.flatten(0, -2), targets.flatten())
+        loss = loss_of()
         loss.backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -115,14 +120,19 @@ def runners(family: str, peer: Any, on: torch.device) -> dict[str, Step]:
         ids = ids.gather(1, given["target_mapping"].argmax(2))
     targets = ids if mask is None else ids[mask.bool()]
 
-    def theirs() -> tuple[Tensor, Tensor]:
+    def theirs() -> Tensor:
         logits = peer(**given).logits
-        return (logits if mask is None else logits[mask.bool()]), targets
+        return cross_entropy(logits if mask is None else logits[mask.bool()], targets)
 
-    def mine() -> tuple[Tensor, Tensor]:
+    def mine() -> Tensor:
+        if isinstance(ours, Decoder):  # as the trainer does
+            x_BTD = ours.hidden(ids)
+            return chunked_cross_entropy(x_BTD.flatten(0, 1), ours.head.weight, ids.flatten()) / ids.numel()
         if isinstance(ours, Encoder) and mask is not None:
-            return ours.head(ours.before_head(ours.real_states(given["input_ids"], mask))), targets
-        return ours(**given).logits, targets
+            return cross_entropy(
+                ours.head(ours.before_head(ours.real_states(given["input_ids"], mask))), targets
+            )
+        return cross_entropy(ours(**given).logits, targets)
 
     return {"fragua": stepper(ours, mine), "transformers": stepper(peer, theirs)}
 
