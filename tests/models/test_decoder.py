@@ -35,9 +35,9 @@ def random_model(seed: int = 0, **changes: object) -> Decoder:
 
 LAYOUTS = [
     dict(family="qwen3", tied=True),
-    dict(family="qwen3", tied=False, attention_bias=True, kv_heads=4),
+    dict(family="qwen3", tied=False, attention_bias=True, output_bias=True, kv_heads=4),
     dict(family="llama", qk_norm=False, tied=False, norm_eps=1e-5),
-    dict(family="llama", qk_norm=False, tied=True, kv_heads=1, attention_bias=True, rope_theta=500_000.0),
+    dict(family="llama", qk_norm=False, tied=True, kv_heads=1, rope_theta=500_000.0),
 ]
 
 
@@ -155,9 +155,10 @@ def test_parameters_and_flops_are_as_computed() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model_type": "mamba"}, "unknown model_type 'mamba'; known: llama, qwen3"),
-        ({"hidden_act": "gelu"}, "hidden_act = 'gelu' is not supported"),
-        ({"rope_parameters": {"rope_type": "yarn"}}, "rope_type = 'yarn' is not supported"),
+        ({"model_type": "mamba"}, "unknown model_type 'mamba'; known: bert, gpt2, llama"),
+        ({"hidden_act": "mish"}, "hidden_act = 'mish' is not supported"),
+        ({"rope_parameters": {"rope_type": "longrope"}}, "rope_type = 'longrope' is not supported"),
+        ({"rope_parameters": {"rope_type": "yarn"}}, "no field 'factor'"),
         ({"intermediate_size": 81}, "has shape"),
         ({"num_hidden_layers": 3}, "is missing"),
         ({"num_hidden_layers": 1}, "is left over"),

@@ -40,7 +40,7 @@ class ChatSession:
     def __init__(self, lm: LanguageModel, options: Options, say: Say, console: Console):
         self.lm, self.options, self.say, self.console = lm, options, say, console
         self.messages: list[dict[str, Any]] = []
-        self.reader = Reader(lm.model)
+        self.reader = Reader(lm.decoder)
         self.dropped = self.turns = 0
 
     def welcome(self, model: Path) -> None:

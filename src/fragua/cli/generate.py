@@ -27,6 +27,9 @@ def generate(
         str, typer.Option(help="When the context is full: 'error', or 'slide' to forget the oldest part.")
     ] = "error",
     logprobs: Annotated[bool, typer.Option("--logprobs", help="With --json: each token's.")] = False,
+    beams: Annotated[int, typer.Option(help="Search among so many continuations side by side.")] = 1,
+    length_penalty: Annotated[float, typer.Option(help="Beams are compared by score / length^this.")] = 1.0,
+    n_best: Annotated[int, typer.Option(help="With --json, so many of the beams.")] = 1,
     threads: Annotated[int | None, typer.Option(help="Processor threads.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
@@ -42,6 +45,9 @@ def generate(
         "stop": tuple(stop or ()),
         "overflow": overflow,
         "logprobs": logprobs,
+        "beams": beams,
+        "length_penalty": length_penalty,
+        "n_best": n_best,
     }
     from fragua.inference.completion import Options
 
@@ -72,7 +78,7 @@ def _as_object(completion: Any) -> None:
     import json
     from dataclasses import asdict
 
-    figures = {key: value for key, value in asdict(completion).items() if value is not None}
+    figures = {key: value for key, value in asdict(completion).items() if value not in (None, ())}
     print(json.dumps(figures, ensure_ascii=False))
 
 

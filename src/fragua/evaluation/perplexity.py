@@ -34,7 +34,7 @@ def perplexity(lm: LanguageModel, texts: Iterable[str], stride: int | None = Non
             group = documents[start : start + GROUP]
             sequences = [lm.tokenizer.encode(text) + end for text in group]
             for ids, logprobs in zip(
-                sequences, score_sequences(lm.model, sequences, lm.context, stride), strict=True
+                sequences, score_sequences(lm.decoder, sequences, lm.context, stride), strict=True
             ):
                 nats -= math.fsum(logprobs)
                 tokens += len(logprobs)

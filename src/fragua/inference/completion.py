@@ -23,6 +23,11 @@ class Options(Sampling):
     overflow: Literal["error", "slide"] = Field(default="error", description="when the context is full")
     """'error': a prompt that leaves no room is refused, and the answer ends where the context does.
     'slide': whenever the context is full its oldest quarter is forgotten and the rest is read anew."""
+    beams: int = Field(default=1, ge=1, le=64, description="continuations kept side by side (beam search)")
+    length_penalty: float = Field(
+        default=1.0, description="beams are compared by log-probability / length^penalty"
+    )
+    n_best: int = Field(default=1, ge=1, description="how many of the beams are given back")
     logprobs: bool = Field(default=False, description="give each token's log-probability")
 
 
@@ -45,6 +50,10 @@ class Completion:
     finish_reason: FinishReason
     logprobs: list[float] | None = None
     """One a token, in nats, of the model's own distribution (before temperature and filters)."""
+    score: float | None = None
+    """Of beam search: log-probability in nats, the end token's included, over length^penalty."""
+    others: tuple[Completion, ...] = ()
+    """Of beam search: the next best, by falling score."""
 
 
 @dataclass(frozen=True)

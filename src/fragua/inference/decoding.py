@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fragua.errors import InputError
 from fragua.inference.completion import Completion, FinishReason, Options, Piece
-from fragua.inference.reading import BatchReader, Reader
+from fragua.inference.reading import GenerativeModel, Reader, batch_reader, room
 from fragua.inference.sampling import logprobs_of, sample
 from fragua.inference.stopping import TextStream
 from fragua.models.calls import Decoder
@@ -139,7 +139,7 @@ def stream_one(
 
 
 def complete_batch(
-    model: Decoder,
+    model: GenerativeModel,
     prompts: Sequence[list[int]],
     options: Options,
     ending: Ending,
@@ -147,14 +147,11 @@ def complete_batch(
 ) -> list[Completion]:
     """Draws all prompts side by side; `numbers` give each row's seed (see Sampler).
 
-    No prompt may need to slide. Rows that are done leave the batch when they are half of it."""
-    context = model.config.context
-    for prompt in prompts:
-        check_room(len(prompt), context, "error")
-    limits = [min(options.max_tokens, context - len(prompt)) for prompt in prompts]
+    Every prompt leaves room, none needs to slide. Rows that are done leave the batch when they are half of it."""
+    limits = [room(model, prompt, options.max_tokens) for prompt in prompts]
     rows = [Row(limit, options, ending) for limit in limits]
     pieces: list[list[Piece]] = [[] for _ in prompts]
-    reader = BatchReader(model, prompts, max(limits))
+    reader = batch_reader(model, prompts, max(limits))
     logits_BV = reader.logits_BV
     sampler = Sampler(options, prompts, numbers, ending.tokenizer.vocab_size, logits_BV.device)
     at = list(range(len(prompts)))

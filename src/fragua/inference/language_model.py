@@ -6,20 +6,26 @@ import shutil
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self, overload
+from typing import Any, Self, cast, overload
 
+import numpy as np
 import torch
 
 from fragua.errors import InputError
+from fragua.inference.beams import search_batch
 from fragua.inference.chat import MAX_ROUNDS, ReplyReader, converse
 from fragua.inference.completion import Completion, Event, Message, Options, Piece, Score
 from fragua.inference.decoding import Ending, check_room, complete_batch, completed, stream_one
+from fragua.inference.encoding import Embedding, Filled, Labelled, classify, embed, fill
 from fragua.inference.reading import Reader
 from fragua.inference.scoring import score_sequences
 from fragua.inference.tools import CALCULATOR, Tool, schema
-from fragua.models.calls import Decoder
-from fragua.models.io import load_model, save_model
-from fragua.tokens.tokenizer import TURN_START, Tokenizer
+from fragua.models.calls import Decoder, Model
+from fragua.models.encoder import Encoder
+from fragua.models.encoder_decoder import EncoderDecoder
+from fragua.models.io import load, save_model
+from fragua.models.permuting import Permuting
+from fragua.tokens.tokenizer import TURN_START, Tokenizer, has_tokenizer
 
 BATCH_ROWS = 64
 BATCH_TOKENS = 16_384
@@ -35,8 +41,8 @@ class LanguageModel:
     fine-tuning teaches it that way. Tools that are given are described in the prompt by the chat template;
     `[]` allows none."""
 
-    def __init__(self, model: Decoder, tokenizer: Tokenizer, directory: Path | None = None):
-        self.model, self.tokenizer, self.directory = model, tokenizer, directory
+    def __init__(self, model: Model, tokenizer: Tokenizer | None, directory: Path | None = None):
+        self.model, self._tokenizer, self.directory = model, tokenizer, directory
 
     @classmethod
     def load(cls, directory: str | Path, *, threads: int | None = None) -> Self:
@@ -50,7 +56,23 @@ class LanguageModel:
             torch.set_num_threads(threads)
         if not directory.is_dir():
             raise InputError("no such directory", directory, "a model directory is needed")
-        return cls(load_model(directory), Tokenizer.load(directory), directory)
+        model = load(directory)
+        return cls(model, Tokenizer.load(directory) if has_tokenizer(directory) else None, directory)
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """Raises InputError where the directory has none: then only `model` and `save` work."""
+        if self._tokenizer is None:
+            raise InputError("no tokenizer here", self.directory, "put a tokenizer.json beside the model")
+        return self._tokenizer
+
+    @property
+    def decoder(self) -> Decoder:
+        """The model, where it continues texts. Raises InputError where it does not."""
+        if isinstance(self.model, Encoder | EncoderDecoder | Permuting):
+            what = f"{self.model.config.family} does not continue a text"
+            raise InputError(what, self.directory, "fill, embed and classify are for encoders")
+        return cast(Decoder, self.model)
 
     @property
     def context(self) -> int:
@@ -65,17 +87,23 @@ class LanguageModel:
         """Continues a text, or several side by side (text i draws with seed + i). An empty one is begun anew.
 
         Greedy unless a temperature is given. Raises InputError where a prompt does not fit
-        (`overflow='slide'` reads its end) or an option is out of range."""
+        (`overflow='slide'` reads its end) or an option is out of range.
+        An encoder-decoder reads the prompt and writes its answer. With `beams` the likeliest text is searched for;
+        `n_best` gives the next best as `others`."""
         parsed = Options.parse(options, "generate")
         prompts = [self._prompt(text) for text in ([prompt] if isinstance(prompt, str) else prompt)]
         completions = self._complete(prompts, parsed, self._text_ending)
         return completions[0] if isinstance(prompt, str) else completions
 
     def stream(self, prompt: str, **options: Any) -> Iterator[Piece]:
-        """As `generate`, a piece for each token; the last has the finish reason."""
+        """As `generate`, a piece for each token; the last has the finish reason. What an encoder-decoder writes, and
+        what beams find, comes as one piece."""
         ids, parsed = self._prompt(prompt), Options.parse(options, "stream")
+        if parsed.beams > 1 or isinstance(self.model, EncoderDecoder):
+            whole = self._complete([ids], parsed, self._text_ending)[0]
+            return iter([Piece(whole.text, whole.tokens, whole.logprobs or [], whole.finish_reason)])
         check_room(len(ids), self.context, parsed.overflow)
-        return stream_one(self.model, ids, parsed, self._text_ending)
+        return stream_one(self.decoder, ids, parsed, self._text_ending)
 
     def chat(self, messages: Messages, tools: Sequence[Tool] | None = None, **options: Any) -> Message:
         """The assistant's next message; tool calls are run and answered on the way (see `.steps`)."""
@@ -92,13 +120,13 @@ class LanguageModel:
         **options: Any,
     ) -> Iterator[Event]:
         """As `chat`, event by event. `reader`: keep one a conversation; each turn reads only what is new."""
-        parsed, reader = Options.parse(options, "chat"), reader or Reader(self.model)
+        parsed, reader = Options.parse(options, "chat"), reader or Reader(self.decoder)
         check_room(len(self.chat_ids(messages, tools)), self.context, parsed.overflow)
 
         def speak(so_far: list[dict[str, Any]]) -> Iterator[Piece]:
             ids = self.chat_ids(so_far, tools)
             if parsed.overflow == "slide" or len(ids) < self.context:
-                yield from stream_one(self.model, ids, parsed, self._chat_ending, reader)
+                yield from stream_one(self.decoder, ids, parsed, self._chat_ending, reader)
 
         return converse(speak, self._reply_reader(tools, parsed), messages)
 
@@ -148,17 +176,34 @@ class LanguageModel:
             message = f"{len(ids)} tokens do not fit: the context holds {self.context}"
             raise InputError(message, "score", "shorten it, or choose overflow='slide'")
         logprobs: list[float | None] = [None] if ids else []
-        return Score(ids, logprobs + list(score_sequences(self.model, [ids], self.context)[0]))
+        return Score(ids, logprobs + list(score_sequences(self.decoder, [ids], self.context)[0]))
+
+    def fill(self, text: str, *, top_k: int = 5) -> list[Filled] | list[list[Filled]]:
+        """The likeliest words for the gap that `[MASK]` marks; for several gaps a list of each.
+
+        Raises InputError for a model that fills no gaps or a text without one."""
+        gaps = fill(self.model, self.tokenizer, text, top_k)
+        return gaps[0] if len(gaps) == 1 else gaps
+
+    def embed(self, texts: str | Sequence[str], **how: Any) -> np.ndarray:
+        """A vector a text, float32 [n, D]; `pooling` ('mean', 'cls', 'last'), `normalise` and `limit` where they are
+        not to be as the directory says."""
+        chosen = Embedding.parse(Embedding.of(self.directory).model_dump() | how, "embed")
+        return embed(self.model, self.tokenizer, [texts] if isinstance(texts, str) else texts, chosen)
+
+    def classify(self, texts: str | Sequence[str | tuple[str, str]]) -> list[Labelled]:
+        """The label of each text, or pair of texts. Raises InputError for a model without such a head."""
+        return classify(self.model, self.tokenizer, [texts] if isinstance(texts, str) else texts)
 
     def save(self, directory: str | Path) -> None:
         """The same layout again: weights, configuration, tokenizer and, where there is one, the lineage."""
         directory = Path(directory)
-        generation = {
-            "eos_token_id": sorted(self.tokenizer.stop_ids),
-            "pad_token_id": self.tokenizer.pad_id,
-        }
+        tokens, generation = self._tokenizer, {}
+        if tokens:
+            generation = {"eos_token_id": sorted(tokens.stop_ids) or None, "pad_token_id": tokens.pad_id}
         save_model(self.model, directory, generation=generation)
-        self.tokenizer.save(directory)
+        if tokens:
+            tokens.save(directory)
         if self.directory is not None and self.directory.resolve() != directory.resolve():
             for name in ("fragua.json", "README.md"):
                 if (self.directory / name).is_file():
@@ -172,6 +217,8 @@ class LanguageModel:
         return self.tokenizer.encode_chat(list(messages), tools=described, add_generation_prompt=True).ids
 
     def _prompt(self, text: str) -> list[int]:
+        if isinstance(self.model, EncoderDecoder):
+            return self.tokenizer.framed(text).ids
         ids = self.tokenizer.encode(text)
         if not ids and self.tokenizer.end_id is None:
             raise InputError(
@@ -195,19 +242,24 @@ class LanguageModel:
 
     def _complete(self, prompts: Sequence[list[int]], options: Options, ending: Ending) -> list[Completion]:
         """Batches of neighbours in length; what must slide goes alone: a batch has one width for all."""
-        for ids in prompts:
+        model = self.model if isinstance(self.model, EncoderDecoder) else self.decoder
+        for ids in [] if isinstance(model, EncoderDecoder) else prompts:
             check_room(len(ids), self.context, options.overflow)
         done: dict[int, Completion] = {}
         together = []
         for index, ids in enumerate(prompts):
-            if options.overflow == "slide" and len(ids) + options.max_tokens > self.context:
-                pieces = list(stream_one(self.model, ids, options, ending, number=index))
+            slides = options.overflow == "slide" and len(ids) + options.max_tokens > self.context
+            if slides and options.beams == 1 and not isinstance(model, EncoderDecoder):
+                pieces = list(stream_one(model, ids, options, ending, number=index))
                 done[index] = completed(pieces, options.logprobs)
             else:
                 together.append(index)
         for batch in _batches(together, prompts):
             rows = [prompts[index] for index in batch]
-            answers = complete_batch(self.model, rows, options, ending, batch)
+            if options.beams > 1:
+                answers = search_batch(model, rows, options, ending)
+            else:
+                answers = complete_batch(model, rows, options, ending, batch)
             done |= dict(zip(batch, answers, strict=True))
         return [done[index] for index in range(len(prompts))]
 

@@ -9,7 +9,10 @@ from torch import Tensor
 
 from fragua.models.cache import Cache
 from fragua.models.calls import Decoder
+from fragua.models.encoder_decoder import EncoderDecoder
+from fragua.models.transformer import Source
 
+GenerativeModel = Decoder | EncoderDecoder
 FIRST_CACHE = 256
 
 
@@ -85,17 +88,68 @@ class BatchReader:
 
     @torch.inference_mode()
     def keep(self, rows: Sequence[int]) -> None:
-        """Goes on with these rows only, in this order."""
+        """Goes on with these rows, in this order; one may come several times."""
         index = torch.tensor(rows, device=self.mask_BS.device)
         self.mask_BS, self.next_B1 = self.mask_BS[index], self.next_B1[index]
-        self.cache.keys = [keys[index] for keys in self.cache.keys]
-        self.cache.values = [values[index] for values in self.cache.values]
+        self.cache.select(index)
 
     def _forward(self, ids_BT: Tensor, positions_BT: Tensor) -> Tensor:
         seen = self.cache.length + ids_BT.shape[1]
         mask_BS = self.mask_BS[:, :seen] if self.padded else None
         output = self.model(ids_BT, mask_BS, positions_BT, cache=self.cache, logits_to_keep=1)
         return output.logits[:, -1]
+
+
+class SourceReader:
+    """Writes with several sources in sight, each encoded once; every row begins with the decoder's start token."""
+
+    @torch.inference_mode()
+    def __init__(self, model: EncoderDecoder, sources: Sequence[Sequence[int]], new_tokens: int):
+        """`new_tokens`: how many tokens may be fed."""
+        self.model, device = model, model.device
+        width, start = max(len(source) for source in sources), model.config.pad_id or 0
+        ids_BS = torch.full((len(sources), width), start, dtype=torch.long)
+        mask_BS = torch.zeros(len(sources), width, dtype=torch.long)
+        for row, source in enumerate(sources):
+            ids_BS[row, : len(source)], mask_BS[row, : len(source)] = torch.tensor(source), 1
+        self.source = model.source(model.encode(ids_BS.to(device), mask_BS.to(device)), mask_BS.to(device))
+        self.owners = list(range(len(sources)))
+        self.cache = model.new_cache(len(sources), 1 + new_tokens)
+        self.logits_BV = self.feed(torch.full((len(sources),), start, device=device))
+        """The logits of the first token."""
+
+    @torch.inference_mode()
+    def feed(self, ids_B: Tensor) -> Tensor:
+        """The logits after one more token a row, [B, V]."""
+        ids_B1 = ids_B.unsqueeze(1)
+        output = self.model(decoder_input_ids=ids_B1, cache=self.cache, source=self.source, logits_to_keep=1)
+        assert output.logits is not None, "a model that writes gives logits"
+        return output.logits[:, -1]
+
+    @torch.inference_mode()
+    def keep(self, rows: Sequence[int]) -> None:
+        """Goes on with these rows, in this order; one may come several times."""
+        index = torch.tensor(rows, device=self.model.device)
+        self.cache.select(index)
+        owners = [self.owners[row] for row in rows]
+        if owners != self.owners:  # beams of one source only change places
+            visible, pairs = self.source.visible, self.source.keys_values
+            kept = [(keys[index], values[index]) for keys, values in pairs]
+            self.source = Source(kept, None if visible is None else visible[index])
+            self.owners = owners
+
+
+def batch_reader(
+    model: GenerativeModel, prompts: Sequence[Sequence[int]], new_tokens: int
+) -> BatchReader | SourceReader:
+    """What reads the prompts of this kind of model side by side."""
+    kind = SourceReader if isinstance(model, EncoderDecoder) else BatchReader
+    return kind(model, prompts, new_tokens)  # type: ignore[arg-type]
+
+
+def room(model: GenerativeModel, prompt: Sequence[int], wanted: int) -> int:
+    """How many tokens can be written: a decoder's prompt stands in the same context."""
+    return wanted if isinstance(model, EncoderDecoder) else min(wanted, model.config.context - len(prompt))
 
 
 def _agreement(held: Sequence[int], wanted: Sequence[int]) -> int:

@@ -29,6 +29,11 @@ class Cache:
         if self.length + new > self.size:
             raise InputError(f"{self.length} + {new} tokens do not fit a cache of {self.size}", "cache")
 
+    def select(self, rows: Tensor) -> None:
+        """Keeps these rows of the batch, in this order; one may come several times."""
+        self.keys = [keys[rows] for keys in self.keys]
+        self.values = [values[rows] for values in self.values]
+
     def append(self, layer: int, k_BKTE: Tensor, v_BKTE: Tensor) -> tuple[Tensor, Tensor]:
         """Writes behind the filled positions; returns all keys and values so far, [B, K, S, E]."""
         end = self.length + k_BKTE.shape[2]

@@ -1,8 +1,6 @@
-"""The decoder as the outside calls it: transformers' keywords in, an object with `logits` out."""
+"""The decoder as the outside calls it, and what all calls share: transformers' keywords in, `logits` out."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -11,28 +9,49 @@ from fragua.models import visibility
 from fragua.models.attention import Attention
 from fragua.models.cache import Cache
 from fragua.models.config import Stack
-from fragua.models.transformer import Transformer
+from fragua.models.heads import First, before_tokens
+from fragua.models.outputs import Output, states
+from fragua.models.transformer import Trace, Transformer
 from fragua.models.visibility import Visible
 
 
-@dataclass
-class Output:
-    """What a call returns, named as transformers names it."""
-
-    logits: Tensor
-    """float [B, T or logits_to_keep, V]"""
-
-
-class Decoder(nn.Module):
-    """A causal language model: the transformer and its output head."""
+class Model(nn.Module):
+    """A transformer and its heads. How it is called is told by its kinds."""
 
     def __init__(self, config: Stack):
         super().__init__()
         self.config = config
         self.transformer = Transformer(config)
-        self.head = nn.Linear(config.width, config.vocab_size, bias=False)
-        if config.tied:
-            self.head.weight = self.transformer.embedding.weight
+        if config.pooler:
+            self.pooler = First(config)
+        if config.task in ("tokens", "pretraining"):
+            self.before_head = before_tokens(config)
+            biased = config.visible == "full"
+            self.head = nn.Linear(config.width, config.vocab_size, bias=biased)
+            if config.tied:
+                self.head.weight = self.transformer.embedding.weight
+        if config.task == "pretraining":
+            self.next_sentence = nn.Linear(config.width, 2)
+        if config.task in ("label", "tag"):
+            self.classifier = nn.Linear(config.width, config.labels)
+        if config.task == "label" and not config.pooler:
+            self.first = First(config)
+
+    @property
+    def device(self) -> torch.device:
+        return self.transformer.embedding.weight.device
+
+    def states(self, ids_BT: Tensor, mask_BT: Tensor | None = None, types_BT: Tensor | None = None) -> Tensor:
+        """The last state of each token that is read, [B, T, D]."""
+        raise NotImplementedError
+
+    def new_cache(self, batch: int, length: int) -> Cache:
+        weight = self.transformer.embedding.weight
+        return Cache(self.config, batch, length, weight.dtype, weight.device)
+
+
+class Decoder(Model):
+    """A causal language model: GPT-2, Llama, Mistral, Qwen."""
 
     def forward(
         self,
@@ -41,12 +60,21 @@ class Decoder(nn.Module):
         position_ids: Tensor | None = None,
         cache: Cache | None = None,
         logits_to_keep: int = 0,
+        output_hidden_states: bool = False,
+        output_attentions: bool = False,
     ) -> Output:
         """input_ids [B, T]; attention_mask [B, S] over cached and new tokens, 0 for padding;
         logits_to_keep: only for the last so many positions (0: all)."""
         visible = None if attention_mask is None else visibility.padded(attention_mask, input_ids.shape[1])
-        x_BTD = self.hidden(input_ids, visible, position_ids, cache)
-        return Output(self.head(x_BTD[:, -logits_to_keep:]))
+        trace = Trace.of(output_hidden_states, output_attentions)
+        x_BTD = self.hidden(input_ids, visible, position_ids, cache, trace)
+        output = Output(self.head(x_BTD[:, -logits_to_keep:]))
+        if trace is not None:
+            output.hidden_states, output.attentions = states(trace.hidden), states(trace.attentions)
+        return output
+
+    def states(self, ids_BT: Tensor, mask_BT: Tensor | None = None, types_BT: Tensor | None = None) -> Tensor:
+        return self.hidden(ids_BT, None if mask_BT is None else visibility.padded(mask_BT, ids_BT.shape[1]))
 
     def hidden(
         self,
@@ -54,13 +82,10 @@ class Decoder(nn.Module):
         visible: Visible = None,
         positions_BT: Tensor | None = None,
         cache: Cache | None = None,
+        trace: Trace | None = None,
     ) -> Tensor:
         """The stream before the output head, [B, T, D]: for a trainer that never builds all logits."""
-        return self.transformer(ids_BT, visible, positions_BT, cache)
-
-    def new_cache(self, batch: int, length: int) -> Cache:
-        weight = self.transformer.embedding.weight
-        return Cache(self.config, batch, length, weight.dtype, weight.device)
+        return self.transformer(ids_BT, visible, positions_BT, cache, trace=trace)
 
 
 @torch.no_grad()

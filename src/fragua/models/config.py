@@ -8,11 +8,36 @@ from pydantic import Field, model_validator
 
 from fragua.settings import Settings
 
+Family = Literal[
+    "qwen3", "llama", "qwen2", "mistral", "gpt2", "bert", "roberta", "t5", "mt5", "xlnet"
+]  # fmt: skip
+Activation = Literal["silu", "gelu", "gelu_new", "relu"]
+Task = Literal["tokens", "pretraining", "hidden", "label", "tag"]
+
+
+class RopeScaling(Settings):
+    """How rotary frequencies are stretched for contexts longer than those first trained on."""
+
+    kind: Literal["linear", "llama3", "yarn"]
+    factor: float = Field(ge=1)
+    original_context: int = Field(default=0, ge=0)
+    """Positions seen before the stretching (llama3, yarn)."""
+    low_frequency: float = 1.0
+    high_frequency: float = 4.0
+    """llama3: turns within the original context below which all, above which nothing is stretched."""
+    beta_fast: float = 32.0
+    beta_slow: float = 1.0
+    """yarn: the same two bounds."""
+    amplitude: float | None = None
+    """yarn: by how much cosines and sines are scaled; None: 0.1 ln(factor) + 1."""
+    truncate: bool = True
+    """yarn: the bounds are rounded to whole dimensions."""
+
 
 class Stack(Settings):
     """One stack of transformer blocks. Variants are resolved once, when the modules are built."""
 
-    family: Literal["qwen3", "llama"] = "qwen3"
+    family: Family = "qwen3"
     """The Hugging Face layout it is saved in."""
     vocab_size: int = Field(gt=0)
     context: int = Field(gt=0)
@@ -23,13 +48,48 @@ class Stack(Settings):
     kv_heads: int = Field(gt=0)
     head_width: int = Field(gt=0)
     ffn_width: int = Field(gt=0)
-    ffn: Literal["gated"] = "gated"
-    norm: Literal["rms"] = "rms"
+    ffn: Literal["gated", "plain"] = "gated"
+    activation: Activation = "silu"
+    ffn_bias: bool = False
+    norm: Literal["rms", "layer"] = "rms"
+    norm_at: Literal["pre", "post"] = "pre"
     norm_eps: float = 1e-6
-    position: Literal["rope"] = "rope"
+    position: Literal["rope", "learned", "relative_bias", "relative_two_stream"] = "rope"
     rope_theta: float = 10_000.0
+    rope_scaling: RopeScaling | None = None
+    position_offset: int = Field(default=0, ge=0)
+    """Rows of the learned table before position 0 (RoBERTa counts from its padding on)."""
+    token_types: int = Field(default=0, ge=0)
+    """Rows of the table of token types (sentence A, sentence B); 0: none."""
+    relative_buckets: int = 32
+    relative_distance: int = 128
+    """From here on all distances share a bucket; two streams: distances are clamped to it (0: not at all)."""
+    memory: int = Field(default=0, ge=0)
+    """Two streams: hidden states kept for the next segment (0: all)."""
+    visible: Literal["causal", "full"] = "causal"
+    window: int | None = Field(default=None, gt=0)
+    """A query sees itself and so many positions before it, less one; None: all."""
+    window_from: int = Field(default=0, ge=0)
+    """The first layer that has the window."""
+    scale: float | None = None
+    """Of the attention scores; None: head_width^-0.5."""
+    output_scale: float = 1.0
+    """Of the stream before the output head."""
     qk_norm: bool = True
     attention_bias: bool = False
+    """Of queries, keys and values."""
+    output_bias: bool = False
+    """Of the projection back into the stream."""
+    encoder_layers: int = Field(default=0, ge=0)
+    """Blocks of an encoder that every block here reads by cross-attention; 0: none."""
+    task: Task = "tokens"
+    """What the head gives: logits of tokens; those and of the next sentence; nothing; a label for the text; for
+    each token."""
+    label_names: tuple[str, ...] = ()
+    """Of the labels that a text, or each token, can have."""
+    pooler: bool = False
+    """A dense tanh layer on the first token's state."""
+    pad_id: int | None = None
     tied: bool = True
     """Input embedding and output head are one matrix."""
 
@@ -37,22 +97,64 @@ class Stack(Settings):
     def _consistent(self) -> Self:
         if self.heads % self.kv_heads:
             raise ValueError(f"heads ({self.heads}) must be a multiple of kv_heads ({self.kv_heads})")
-        if self.head_width % 2:
+        if self.head_width % 2 and self.position == "rope":
             raise ValueError(f"head_width ({self.head_width}) must be even: rotary positions turn pairs")
         if self.qk_norm != (self.family == "qwen3"):
-            raise ValueError("the Qwen3 layout has qk_norm and the Llama layout has none")
+            raise ValueError("the Qwen3 layout has qk_norm and the others have none")
         return self
 
+    @property
+    def labels(self) -> int:
+        return len(self.label_names)
+
+    @property
+    def encoder(self) -> Stack:
+        """The stack that reads the source of an encoder-decoder."""
+        return self.model_copy(update=dict(layers=self.encoder_layers, visible="full", encoder_layers=0))
+
     def block_parameters(self) -> int:
-        """Parameters of one block: fused q, k, v; output projection; gated feed-forward; norms."""
+        """Parameters of one block: fused q, k, v; output projection; feed-forward; norms."""
         query, key = self.heads * self.head_width, self.kv_heads * self.head_width
-        attention = self.width * (query + 2 * key) + query * self.width
-        attention += (query + 2 * key + self.width) * self.attention_bias + 2 * self.head_width * self.qk_norm
-        return attention + 3 * self.width * self.ffn_width + 2 * self.width
+        projections = self.width * (query + 2 * key) + query * self.width
+        attention = projections + (query + 2 * key) * self.attention_bias + self.width * self.output_bias
+        attention += 2 * self.head_width * self.qk_norm
+        if self.position == "relative_two_stream":
+            attention += self.width * query + 5 * query
+        ups = 2 if self.ffn == "gated" else 1
+        ffn = (ups + 1) * self.width * self.ffn_width + (ups * self.ffn_width + self.width) * self.ffn_bias
+        cross = (projections + self._norm) if self.encoder_layers else 0
+        return attention + cross + ffn + 2 * self._norm
 
     def parameters(self) -> int:
-        embeddings = self.vocab_size * self.width * (1 if self.tied else 2)
-        return embeddings + self.layers * self.block_parameters() + self.width
+        """All of them, the heads included; a tied matrix once."""
+        embeddings = self.vocab_size * self.width
+        if self.position == "learned":
+            embeddings += (self.context + self.position_offset + self.token_types) * self.width
+            embeddings += self._norm * (self.norm_at == "post")
+        stack = self.layers * self.block_parameters() + self._norm * (self.norm_at == "pre")
+        stack += self.relative_buckets * self.heads * (self.position == "relative_bias")
+        stack += self.width * (self.position == "relative_two_stream")
+        if self.encoder_layers:
+            stack += self.encoder.parameters() - self.encoder._head - embeddings
+        return embeddings + stack + self._head
+
+    @property
+    def _norm(self) -> int:
+        return self.width * (2 if self.norm == "layer" else 1)
+
+    @property
+    def _head(self) -> int:
+        square = self.width * self.width + self.width
+        head = square * self.pooler
+        if self.task in ("tokens", "pretraining"):
+            head += 0 if self.tied else self.vocab_size * self.width
+            head += self.vocab_size * (self.visible == "full")
+            head += (square + self._norm) * (self.family in ("bert", "roberta"))
+            return head + (2 * self.width + 2) * (self.task == "pretraining")
+        if self.task in ("label", "tag"):
+            inner = square * (self.task == "label" and self.family == "roberta")
+            return head + inner + self.labels * (self.width + 1)
+        return head
 
     def flops_per_token(self, context: int | None = None) -> int:
         """Training FLOPs a token (forward and backward), 6 N + 12 L H E T as in PaLM (2204.02311, appendix B).

@@ -2,35 +2,47 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Collection
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
 from fragua.errors import InputError
 from fragua.files import atomic_write, read_json, write_json
-from fragua.models.calls import Decoder
+from fragua.models.build import build
+from fragua.models.calls import Decoder, Model
 from fragua.models.config import Stack
-from fragua.models.families import llama
-from fragua.models.families.table import Row
-from fragua.models.positions import Rope
+from fragua.models.families import bert, gpt2, llama, t5, xlnet
+from fragua.models.weights import WeightFiles, their_layout
 
-FAMILIES = {"llama": llama, "qwen3": llama}
+FAMILIES: dict[str, ModuleType] = {
+    "bert": bert,
+    "gpt2": gpt2,
+    "llama": llama,
+    "mistral": llama,
+    "mt5": t5,
+    "qwen2": llama,
+    "qwen3": llama,
+    "roberta": bert,
+    "t5": t5,
+    "xlnet": xlnet,
+}
 
 
-def save_model(model: Decoder, directory: str | Path, *, generation: dict[str, Any] | None = None) -> None:
+def save_model(model: Model, directory: str | Path, *, generation: dict[str, Any] | None = None) -> None:
     """Writes `config.json`, `generation_config.json` and, last, `model.safetensors` (float32), each whole or not."""
     directory = Path(directory)
     family = FAMILIES[model.config.family]
     state = model.state_dict()
     tensors: dict[str, Tensor] = {}
     for row in family.table(model.config):
-        tensor = state[row.ours].detach().float().cpu()
-        parts = tensor.split(row.sizes) if row.sizes else [tensor]
-        tensors.update(zip(row.theirs, (part.clone() for part in parts), strict=True))
+        parts = their_layout(row, state[row.ours].detach().float().cpu())
+        tensors.update(zip(row.theirs, parts, strict=True))
     ends = {
         key: value
         for key, value in (generation or {}).items()
@@ -45,75 +57,55 @@ def save_model(model: Decoder, directory: str | Path, *, generation: dict[str, A
         file.write(to_safetensors(tensors, {"format": "pt"}))
 
 
-def read_config(directory: str | Path) -> Stack:
-    """The choices that `config.json` makes. Raises InputError for an unknown family or an unsupported field."""
+def read_config(directory: str | Path, names: Collection[str] = ()) -> Stack:
+    """The choices that `config.json` makes, and where `names` of tensors are given, those that they tell.
+
+    Raises InputError for an unknown family or an unsupported field."""
     path = Path(directory) / "config.json"
     if not path.is_file():
         raise InputError("no config.json", directory, "a model directory is needed")
     config = read_json(path)
+    if not isinstance(config, dict):
+        raise InputError("a JSON object is needed", path)
     name = config.get("model_type")
     if name not in FAMILIES:
         raise InputError(f"unknown model_type {name!r}", path, f"known: {', '.join(FAMILIES)}")
-    return FAMILIES[name].from_config(config, str(path))
+    return FAMILIES[name].from_config(config, str(path), names)
 
 
-def load_model(directory: str | Path) -> Decoder:
-    """The model of a directory, float32, in evaluation mode.
+def load(directory: str | Path) -> Model:
+    """The model of a directory, of any family, float32, in evaluation mode.
 
     Raises InputError naming a missing, wrongly shaped or left-over tensor, an unknown family or field."""
-    stack = read_config(directory)
+    read_config(directory)  # a wrong config is told before the weights are looked for
+    files = WeightFiles(Path(directory))
+    stack = read_config(directory, files.names)
+    family = FAMILIES[stack.family]
     with torch.device("meta"):
-        model = Decoder(stack)
+        model = build(stack)
     shapes = {key: value.shape for key, value in model.state_dict().items()}
-    state = read_weights(Path(directory), FAMILIES[stack.family].table(stack), shapes)
-    if stack.tied:
+    ignored = (*family.IGNORED, r"lm_head\.weight") if stack.tied else family.IGNORED
+    state = files.state(family.table(stack), shapes, family.PREFIXES, ignored)
+    for names in _shared(model):
         # one Parameter: two of one memory would be trained twice
-        shared = torch.nn.Parameter(state["transformer.embedding.weight"])
-        state["head.weight"] = state["transformer.embedding.weight"] = shared
+        parameter = torch.nn.Parameter(next(state[name] for name in names if name in state))
+        state |= dict.fromkeys(names, parameter)
     model.load_state_dict(state, assign=True)
-    model.transformer.rope = Rope(stack.head_width, stack.rope_theta)  # its table is computed, not stored
     return model.eval()
 
 
-def read_weights(directory: Path, table: list[Row], shapes: dict[str, torch.Size]) -> dict[str, Tensor]:
-    """Our state from their files, each tensor read once. Raises InputError by the tensor's name."""
-    files = weight_files(directory)
-    theirs = {name for row in table for name in row.theirs}
-    where: dict[str, Any] = {}
-    for path in files:
-        try:
-            opened = safe_open(path, framework="pt")
-        except (SafetensorError, OSError) as error:
-            raise InputError(
-                f"cannot be read ({error})", path, "the file is truncated or not safetensors"
-            ) from error
-        where |= dict.fromkeys(opened.keys(), opened)
-    for name in sorted(theirs - where.keys()):
-        raise InputError(f"tensor '{name}' is missing", directory)
-    for name in sorted(where.keys() - theirs - {"lm_head.weight"}):
-        raise InputError(f"tensor '{name}' is left over", directory)
-    state = {}
-    for row in table:
-        parts = [where[name].get_tensor(name).float() for name in row.theirs]
-        tensor = parts[0] if len(parts) == 1 else torch.cat(parts)
-        if tensor.shape != shapes[row.ours]:
-            found, wanted = list(tensor.shape), list(shapes[row.ours])
-            raise InputError(
-                f"tensor '{row.theirs[0]}' has shape {found}, the config wants {wanted}", directory
-            )
-        state[row.ours] = tensor
-    return state
+def load_model(directory: str | Path) -> Decoder:
+    """`load`, for those who need a causal language model. Raises InputError where it is another kind."""
+    model = load(directory)
+    if not isinstance(model, Decoder):
+        what = f"{model.config.family} does not continue a text"
+        raise InputError(what, directory, "a GPT-2, Llama, Mistral or Qwen directory is needed")
+    return model
 
 
-def weight_files(directory: Path) -> list[Path]:
-    """`model.safetensors`, or the shards that the index names."""
-    index = directory / "model.safetensors.index.json"
-    if (directory / "model.safetensors").is_file():
-        return [directory / "model.safetensors"]
-    if not index.is_file():
-        raise InputError("no model.safetensors", directory, "is the run unfinished? the same command goes on")
-    files = [directory / name for name in sorted(set(read_json(index)["weight_map"].values()))]
-    for file in files:
-        if not file.is_file():
-            raise InputError("a shard that the index names is missing", file)
-    return files
+def _shared(model: Model) -> list[list[str]]:
+    """The names of each parameter that has several."""
+    names = defaultdict(list)
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names[id(parameter)].append(name)
+    return [each for each in names.values() if len(each) > 1]

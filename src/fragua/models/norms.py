@@ -1,9 +1,11 @@
-"""Normalisation without centring."""
+"""Normalisation, with centring and without."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+
+from fragua.models.config import Stack
 
 
 class RMSNorm(nn.Module):
@@ -18,3 +20,9 @@ class RMSNorm(nn.Module):
         wide = x.float()
         scaled = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
         return scaled.to(x.dtype) * self.weight.to(x.dtype)
+
+
+def make_norm(config: Stack) -> nn.Module:
+    """The stack's norm over the model width; `layer` is Ba et al. 2016, 1607.06450."""
+    kind = nn.LayerNorm if config.norm == "layer" else RMSNorm
+    return kind(config.width, config.norm_eps)

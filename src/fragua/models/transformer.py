@@ -2,15 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
-from fragua.models.block import Block
+from fragua.models.block import make_block
 from fragua.models.cache import Cache
 from fragua.models.config import Stack
-from fragua.models.norms import RMSNorm
-from fragua.models.positions import Rope
-from fragua.models.visibility import Visible
+from fragua.models.norms import make_norm
+from fragua.models.positions import POSITIONS, Streams, Tables
+from fragua.models.visibility import Visible, windowed
+
+
+@dataclass
+class Trace:
+    """What is kept of a forward for those who look inside; lists that are None are not filled."""
+
+    hidden: list[Tensor] | None = None
+    """[B, T, D] before each block, and the result."""
+    attentions: list[Tensor] | None = None
+    """[B, H, T, S] a block."""
+    cross_attentions: list[Tensor] | None = None
+
+    @classmethod
+    def of(cls, hidden: bool, attentions: bool) -> Trace | None:
+        if not (hidden or attentions):
+            return None
+        return cls([] if hidden else None, [] if attentions else None, [] if attentions else None)
+
+
+@dataclass
+class Source:
+    """An encoder's states for the blocks that read them: keys and values a layer, and which are real."""
+
+    keys_values: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    visible: Visible = None
 
 
 class Transformer(nn.Module):
@@ -19,10 +47,12 @@ class Transformer(nn.Module):
     def __init__(self, config: Stack):
         super().__init__()
         self.config = config
-        self.embedding = nn.Embedding(config.vocab_size, config.width)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
-        self.norm = RMSNorm(config.width, config.norm_eps)
-        self.rope = Rope(config.head_width, config.rope_theta)
+        # as in the families that learn positions, the vector of padding is not trained
+        padding = config.pad_id if config.position == "learned" else None
+        self.embedding = nn.Embedding(config.vocab_size, config.width, padding_idx=padding)
+        self.position = POSITIONS[config.position](config)
+        self.blocks = nn.ModuleList(make_block(config, layer) for layer in range(config.layers))
+        self.norm = make_norm(config) if config.norm_at == "pre" else nn.Identity()
 
     def forward(
         self,
@@ -30,6 +60,9 @@ class Transformer(nn.Module):
         visible: Visible = None,
         positions_BT: Tensor | None = None,
         cache: Cache | None = None,
+        types_BT: Tensor | None = None,
+        source: Source | None = None,
+        trace: Trace | None = None,
     ) -> Tensor:
         """`positions_BT` counts on from the cache where it is not given. Returns the normed stream [B, T, D]."""
         start, time = 0 if cache is None else cache.length, ids_BT.shape[1]
@@ -37,14 +70,48 @@ class Transformer(nn.Module):
             cache.reserve(time)
         if positions_BT is None:
             positions_BT = torch.arange(start, start + time, device=ids_BT.device)[None]
-        x_BTD = self.embedding(ids_BT)
-        rope = self.rope.tables(positions_BT, x_BTD.dtype)
-        for layer, block in enumerate(self.blocks):
-            x_BTD = (
-                block(x_BTD, visible, rope, cache, layer)
-                if cache is not None
-                else block(x_BTD, visible, rope)
-            )
+        x_BTD = self.position.embed(self.embedding(ids_BT), positions_BT, types_BT)
+        tables = self.position.tables(positions_BT, x_BTD.dtype)
+        masks = self.masks(visible, time, start + time)
+        x_BTD = self.run(x_BTD, masks, tables, cache, source, trace)
         if cache is not None:
             cache.length += time
-        return self.norm(x_BTD)
+        return x_BTD
+
+    def masks(self, visible: Visible, queries: int, keys: int) -> list[Visible]:
+        """What each layer sees, with the bias that positions add for all of them."""
+        config, device = self.config, self.embedding.weight.device
+        wide = self.position.mask(visible, queries, keys)
+        if config.window is None:
+            return [wide] * config.layers
+        near = windowed(wide, queries, keys, config.window, device)
+        return [near if layer >= config.window_from else wide for layer in range(config.layers)]
+
+    def run(
+        self,
+        x_BTD: Tensor,
+        masks: list[Visible],
+        tables: Tables | Streams,
+        cache: Cache | None = None,
+        source: Source | None = None,
+        trace: Trace | None = None,
+    ) -> Tensor:
+        """The blocks and the final norm over rows that are embedded already."""
+        hidden = None if trace is None else trace.hidden
+        for layer, block in enumerate(self.blocks):
+            reading: dict[str, Any] = {}
+            if cache is not None:
+                reading = {"cache": cache, "layer": layer}
+            if source is not None:
+                reading |= {"source": source.keys_values[layer], "source_visible": source.visible}
+            if trace is not None and trace.attentions is not None:
+                reading["weights"] = trace.attentions
+                if source is not None:
+                    reading["cross_weights"] = trace.cross_attentions
+            if hidden is not None:
+                hidden.append(x_BTD)
+            x_BTD = block(x_BTD, masks[layer], tables, **reading)
+        x_BTD = self.norm(x_BTD)
+        if hidden is not None:
+            hidden.append(x_BTD)
+        return x_BTD

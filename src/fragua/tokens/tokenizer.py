@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tokenizers
@@ -18,6 +18,7 @@ from fragua.tokens import chat
 from fragua.tokens.byte_level import token_to_bytes
 from fragua.tokens.chat import ChatTokens
 from fragua.tokens.detokenizer import Detokenizer
+from fragua.tokens.formats import SENTENCEPIECE_NAMES, read_backend
 
 END, TURN_START, TURN_END, PAD = "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|pad|>"
 TOOL_CALL, TOOL_CALL_END = "<tool_call>", "</tool_call>"
@@ -27,11 +28,18 @@ OTHER_TURN_ENDS = ("<|eot_id|>", "<end_of_turn>", "<|end|>")
 """How other families end a turn, for their directories."""
 
 
+class Framed(NamedTuple):
+    """The ids of a framed text, and which of two texts each is of."""
+
+    ids: list[int]
+    types: list[int]
+
+
 class Tokenizer:
     """A `tokenizers.Tokenizer` with what the project asks of it.
 
     `config` is the content of `tokenizer_config.json`, `chat_template` a Jinja2 template or None.
-    `end_id`, `turn_end_id` and `pad_id` are None where a foreign tokenizer has no such token."""
+    `end_id`, `turn_end_id`, `pad_id` and `mask_id` are None where a tokenizer has no such token."""
 
     def __init__(
         self,
@@ -50,6 +58,7 @@ class Tokenizer:
         self.end_id = self._first_special(END, self.configured("eos_token"))
         self.turn_end_id = self._first_special(TURN_END, *OTHER_TURN_ENDS)
         self.pad_id = self._first_special(PAD, self.configured("pad_token"))
+        self.mask_id = self._first_special(self.configured("mask_token"))
         eos_id = self._first_special(self.configured("eos_token"))
         known = {i for i in (self.end_id, self.turn_end_id, eos_id) if i is not None}
         self.stop_ids = tuple(sorted(known))
@@ -63,6 +72,20 @@ class Tokenizer:
         Raises InputError with the offset for a lone surrogate, or bytes that are not UTF-8."""
         text = _valid(text)
         return self._backend.encode(text, add_special_tokens=False).ids if text else []
+
+    def framed(self, text: str, pair: str | None = None, limit: int | None = None) -> Framed:
+        """A text, or two, with the special tokens that the family puts around them. Special tokens that are written
+        in the text, a mask above all, are read as such: for encoders, whose texts are not conversations.
+        `limit`: of tokens, the frame included; what is longer is cut at its end."""
+        for each in (text, pair or ""):
+            _valid(each)
+        backend = self._reading_specials
+        if limit is None:
+            backend.no_truncation()
+        else:
+            backend.enable_truncation(limit)
+        encoding = backend.encode(text, pair)
+        return Framed(encoding.ids, encoding.type_ids)
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """`encode` of many texts at once, on all the cores that TOKENIZERS_PARALLELISM allows."""
@@ -163,26 +186,28 @@ class Tokenizer:
 
     @classmethod
     def load(cls, directory: str | Path) -> Tokenizer:
-        """Reads ours, or any Hugging Face directory with a `tokenizer.json`.
+        """Reads ours, or any Hugging Face directory with a `tokenizer.json`, or with the files that GPT-2, RoBERTa,
+        BERT, Llama 2, T5 and XLNet have instead.
 
         Raises InputError for a missing or broken file."""
         directory = Path(directory)
+        config = _object(directory / "special_tokens_map.json") | _object(directory / "tokenizer_config.json")
         path = directory / "tokenizer.json"
-        if not path.is_file():
+        if path.is_file():
+            return cls(_from_json(path), config, _chat_template(directory, config))
+        family = _object(directory / "config.json").get("model_type", "")
+        found = read_backend(directory, family, config)
+        if found is None:
             raise InputError("no tokenizer.json here", directory, "name a tokenizer's or a model's folder")
-        text = read_text(path)
-        try:
-            backend = tokenizers.Tokenizer.from_str(text)
-        except Exception as error:  # tokenizers raises bare Exception
-            read_json(path)  # names the line where it isn't even JSON
-            raise InputError(f"not a tokenizer ({error})", path) from error
-        config_path = directory / "tokenizer_config.json"
-        config = read_json(config_path) if config_path.exists() else {}
-        if not isinstance(config, dict):
-            raise InputError("a JSON object is needed", config_path)
-        return cls(backend, config, _chat_template(directory, config))
+        return cls(found[0], found[1] | config, _chat_template(directory, config))
 
     # ---- inside
+
+    @cached_property
+    def _reading_specials(self) -> tokenizers.Tokenizer:
+        backend = tokenizers.Tokenizer.from_str(self._backend.to_str())
+        backend.encode_special_tokens = False
+        return backend
 
     @cached_property
     def _bytes(self) -> list[tuple[bytes, bool]]:
@@ -222,6 +247,29 @@ def _valid(text: str | bytes) -> str:
         found = f"U+{ord(text[error.start]):04X}"  # type: ignore[arg-type]
         raise InputError(f"lone surrogate {found} at character {error.start} of the text") from error
     return text
+
+
+def has_tokenizer(directory: Path) -> bool:
+    """Whether there is any file that `Tokenizer.load` reads."""
+    names = ("tokenizer.json", "vocab.txt", "merges.txt", *SENTENCEPIECE_NAMES)
+    return any((directory / name).exists() for name in names)
+
+
+def _from_json(path: Path) -> tokenizers.Tokenizer:
+    text = read_text(path)
+    try:
+        return tokenizers.Tokenizer.from_str(text)
+    except Exception as error:  # tokenizers raises bare Exception
+        read_json(path)  # names the line where it isn't even JSON
+        raise InputError(f"not a tokenizer ({error})", path) from error
+
+
+def _object(path: Path) -> dict[str, Any]:
+    """A file's JSON object; nothing where there is no file."""
+    value = read_json(path) if path.exists() else {}
+    if not isinstance(value, dict):
+        raise InputError("a JSON object is needed", path)
+    return value
 
 
 def _chat_template(directory: Path, config: dict[str, Any]) -> str | None:

@@ -148,7 +148,7 @@ def _shards(conversations: list[dict[str, Any]], tokenizer: Tokenizer, out: Path
 
 
 def _weights_digest(model: Path) -> str:
-    from fragua.models.io import weight_files
+    from fragua.models.weights import weight_files
 
     return "+".join(digest_file(path) for path in weight_files(model))
 
