@@ -11,9 +11,15 @@ from fragua.recipes.recipe import Recipe, builtin_names, load_recipe
 
 
 def test_every_builtin_recipe_is_valid_and_bears_its_name() -> None:
-    assert {"laptop", "smoke"} <= set(builtin_names())
+    assert {"laptop", "own", "smoke"} <= set(builtin_names())
     for name in builtin_names():
-        assert load_recipe(name).name == name
+        settings = ['corpus.sources=["docs/"]'] if name == "own" else []
+        assert load_recipe(name, settings).name == name
+
+
+def test_a_recipe_for_documents_asks_for_them() -> None:
+    with pytest.raises(InputError, match=r"own: no documents are named .*corpus\.sources="):
+        load_recipe("own")
 
 
 def test_overrides_take_toml_values_and_bare_words() -> None:
@@ -75,7 +81,7 @@ def test_a_recipe_of_ones_own_is_read_by_path(tmp_path: Path) -> None:
 
 
 def test_an_unknown_recipe_lists_the_known_ones() -> None:
-    with pytest.raises(InputError, match=r"nope: no such recipe; built in: laptop, smoke"):
+    with pytest.raises(InputError, match=r"nope: no such recipe; built in: laptop, own, smoke"):
         load_recipe("nope")
 
 
