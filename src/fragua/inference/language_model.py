@@ -150,14 +150,14 @@ class LanguageModel:
         logprobs: list[float | None] = [None] if ids else []
         return Score(ids, logprobs + list(score_sequences(self.model, [ids], self.context)[0]))
 
-    def save(self, directory: str | Path) -> None:
+    def save(self, directory: str | Path, *, dtype: torch.dtype = torch.float32) -> None:
         """The same layout again: weights, configuration, tokenizer and, where there is one, the lineage."""
         directory = Path(directory)
         generation = {
             "eos_token_id": sorted(self.tokenizer.stop_ids),
             "pad_token_id": self.tokenizer.pad_id,
         }
-        save_model(self.model, directory, generation=generation)
+        save_model(self.model, directory, generation=generation, dtype=dtype)
         self.tokenizer.save(directory)
         if self.directory is not None and self.directory.resolve() != directory.resolve():
             for name in ("fragua.json", "README.md"):
@@ -173,6 +173,8 @@ class LanguageModel:
 
     def _prompt(self, text: str) -> list[int]:
         ids = self.tokenizer.encode(text)
+        if self.tokenizer.start_id is not None:
+            ids.insert(0, self.tokenizer.start_id)
         if not ids and self.tokenizer.end_id is None:
             raise InputError(
                 "the prompt is empty, and this tokenizer has no end token to begin from", "prompt"

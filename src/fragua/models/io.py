@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,28 +22,40 @@ from fragua.models.positions import Rope
 FAMILIES = {"llama": llama, "qwen3": llama}
 
 
-def save_model(model: Decoder, directory: str | Path, *, generation: dict[str, Any] | None = None) -> None:
-    """Writes `config.json`, `generation_config.json` and, last, `model.safetensors` (float32), each whole or not."""
+def save_model(
+    model: Decoder,
+    directory: str | Path,
+    *,
+    generation: dict[str, Any] | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Writes `config.json`, `generation_config.json` and, last, `model.safetensors`, each whole or not."""
     directory = Path(directory)
-    family = FAMILIES[model.config.family]
-    state = model.state_dict()
-    tensors: dict[str, Tensor] = {}
-    for row in family.table(model.config):
-        tensor = state[row.ours].detach().float().cpu()
-        parts = tensor.split(row.sizes) if row.sizes else [tensor]
-        tensors.update(zip(row.theirs, (part.clone() for part in parts), strict=True))
+    tensors = {name: tensor.to(dtype).clone() for name, tensor in their_tensors(model)}
     ends = {
         key: value
         for key, value in (generation or {}).items()
         if key.endswith("_token_id") and value is not None
     }
-    config = family.to_config(model.config) | ends
+    config = (
+        FAMILIES[model.config.family].to_config(model.config)
+        | ends
+        | {"torch_dtype": str(dtype).removeprefix("torch.")}
+    )
     if isinstance(config.get("eos_token_id"), list):
         config["eos_token_id"] = config["eos_token_id"][0]
     write_json(directory / "config.json", config)
     write_json(directory / "generation_config.json", generation or {})
     with atomic_write(directory / "model.safetensors", "wb") as file:
         file.write(to_safetensors(tensors, {"format": "pt"}))
+
+
+def their_tensors(model: Decoder) -> Iterator[tuple[str, Tensor]]:
+    """The weights by Hugging Face's names."""
+    state = model.state_dict()
+    for row in FAMILIES[model.config.family].table(model.config):
+        tensor = state[row.ours].detach().cpu()
+        yield from zip(row.theirs, tensor.split(row.sizes) if row.sizes else [tensor], strict=True)
 
 
 def read_config(directory: str | Path) -> Stack:
