@@ -13,12 +13,11 @@ ASKED, ANSWERED, AGAIN = "\ue000a", "\ue000b", "\ue000c"
 
 
 class Turns(NamedTuple):
-    """Texts with the literals of special tokens in them; `trim`: messages lose the white space around them."""
+    """Texts with the literals of special tokens in them."""
 
     first: str
     reply: str
     next: str
-    trim: bool
 
 
 def read_turns(tokenizer: Tokenizer) -> Turns | None:
@@ -26,17 +25,15 @@ def read_turns(tokenizer: Tokenizer) -> Turns | None:
     if tokenizer.chat_template is None:
         return None
     try:
-        whole = _render(tokenizer, f" {ASKED} ", ANSWERED, AGAIN)
-        short = _render(tokenizer, f" {ASKED} ")
+        whole = _render(tokenizer, ASKED, ANSWERED, AGAIN)
+        short = _render(tokenizer, ASKED)
     except InputError:
         return None
-    found = re.fullmatch(f"(.*?)( ?){ASKED}( ?)(.*){ANSWERED}(.*){AGAIN}(.*)", whole, re.DOTALL)
+    found = re.fullmatch(f"(.*){ASKED}(.*){ANSWERED}(.*){AGAIN}(.*)", whole, re.DOTALL)
     if found is None:
         return None
-    first, before, after, reply, following, last = found.groups()
-    if before != after or reply != last or short != first + before + ASKED + after + reply:
-        return None
-    return Turns(first, reply, following, trim=not before)
+    first, reply, following, last = found.groups()
+    return Turns(first, reply, following) if reply == last and short == first + ASKED + reply else None
 
 
 def _render(tokenizer: Tokenizer, *contents: str) -> str:

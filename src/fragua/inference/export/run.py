@@ -3,8 +3,7 @@
     python run.py parameters.bin -p "Había una vez" -n 100 -t 0.8 -s 7
     python run.py parameters.bin --chat
 
-The arithmetic is that of `run.c`: for int8 and int4 the inputs of each product are whole numbers too. Shapes: T tokens,
-D width, H heads, K key/value heads, G = H / K, E head width, S positions read."""
+The arithmetic is that of `run.c`: for int8 and int4 the inputs of each product are whole numbers too."""
 
 from __future__ import annotations
 
@@ -21,32 +20,30 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-MAGIC, VERSION, GROUP, ALIGNMENT, NONE = b"fragua2f", 1, 64, 64, -1
+MAGIC, VERSION, GROUP, NONE = b"fragua2f", 1, 64, -1
 FLOAT32, INT8, INT4 = range(3)
 WORDS_GPT2, WORDS_QWEN2, SENTENCEPIECE = range(3)
 SPECIAL, STOP, TURN = 1, 2, 4
+SIGN, LETTER, NUMBER, SPACE, NEWLINE = range(5)
 START = struct.Struct("<8sIIQQ")
-FIELDS = struct.Struct("<12I3f4IiI4x")
+FIELDS = struct.Struct("<12I3f4Ii")
 FIELD_NAMES = (
     "dtype layers width heads kv_heads head_width ffn_width rows context qk_norm biases tied norm_eps rope_theta"
-    " rope_scale tokens words digits whole_words start trim"
+    " rope_scale tokens words digits whole_words start"
 )
-SECTION_NAMES = (
-    "rope ends bytes sorted flags merges byte_ids letters numbers spaces chat_first chat_reply chat_next"
-)
+SECTION_NAMES = "rope ends bytes sorted flags merges byte_ids classes chat_first chat_reply chat_next"
 NAMES, SECTIONS = FIELD_NAMES.split(), SECTION_NAMES.split()
-HEADER_BYTES = START.size + FIELDS.size + 16 * len(SECTIONS)
-"""The struct `Header` of run.c: start, fields, places of the sections."""
+HEADER_BYTES = START.size + FIELDS.size + 16 * len(SECTIONS)  # the struct `Header` of run.c
 
 PATTERNS = {
     WORDS_GPT2: r"'s|'t|'re|'ve|'m|'ll|'d| ?[{L}]+| ?[{N}]+| ?[^{S}{L}{N}]+|[{S}]+(?![^{S}])|[{S}]+",
     WORDS_QWEN2: r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n{L}{N}]?[{L}]+|[{N}]{{1,{digits}}}"
     r"| ?[^{S}{L}{N}]+[\r\n]*|[{S}]*[\r\n]+|[{S}]+(?![^{S}])|[{S}]+",
-}
-"""How a text is cut into pieces; the classes of characters are in the file."""
+}  # how a text is cut into pieces; the classes of characters are in the file
 
 
 def padded(n: int) -> int:
+    """Rows are filled up to whole groups, and tensors begin at multiples of as many bytes."""
     return -(-n // GROUP) * GROUP
 
 
@@ -65,14 +62,12 @@ class Matrix(NamedTuple):
 
     def rows(self, ids: list[int]) -> np.ndarray:
         """Some rows as they are meant, [n, columns]."""
-        if self.scales is None:
-            return self.data[ids].reshape(len(ids), -1)
-        return (self.whole(ids) * self.scales[ids][..., None]).reshape(len(ids), -1)
+        rows = self.data[ids] if self.scales is None else self.whole(ids) * self.scales[ids][..., None]
+        return rows.reshape(len(ids), -1)
 
     def times(self, x_TC: np.ndarray) -> np.ndarray:
         """x W^T, [T, rows]."""
-        columns = self.data.shape[1] * GROUP
-        x = np.pad(x_TC, ((0, 0), (0, columns - x_TC.shape[1]))).reshape(len(x_TC), -1, GROUP)
+        x = np.pad(x_TC, ((0, 0), (0, -x_TC.shape[1] % GROUP))).reshape(len(x_TC), -1, GROUP)
         if self.scales is None:
             return x.reshape(len(x), -1) @ self.data.reshape(len(self.data), -1).T
         most = np.abs(x).max(-1)
@@ -91,14 +86,14 @@ class Model:
 
     def __init__(self, path: str, context: int | None = None):
         self.file = np.memmap(path, np.uint8, "r")
-        if len(self.file) < HEADER_BYTES:
-            raise SystemExit("error: this is not a file of parameters")
-        magic, version, checksum, self.at, size = START.unpack(self.file[: START.size].tobytes())
-        if (magic, version) != (MAGIC, VERSION):
-            raise SystemExit(f"error: this is not a file of parameters of version {VERSION}")
+        start = self.file[: START.size].tobytes().ljust(START.size)
+        magic, version, checksum, self.at, size = START.unpack(start)
         head = self.file[: self.at].tobytes()
-        if size != len(self.file) or zlib.crc32(head[16:]) != checksum:
-            raise SystemExit("error: the parameters are truncated or damaged; export them again")
+        whole = size == len(self.file) and zlib.crc32(head[16:]) == checksum
+        if (magic, version) != (MAGIC, VERSION) or not whole:
+            raise SystemExit(
+                f"error: this is not a file of parameters of version {VERSION}, or it is damaged"
+            )
         self.head: dict[str, Any] = dict(zip(NAMES, FIELDS.unpack_from(head, START.size), strict=True))
         places = struct.iter_unpack("<QQ", head[START.size + FIELDS.size : HEADER_BYTES])
         self.sections = {name: head[at : at + n] for name, (at, n) in zip(SECTIONS, places, strict=True)}
@@ -113,8 +108,6 @@ class Model:
         self.length = 0
         self.cache = [(np.zeros(shape, np.float32), np.zeros(shape, np.float32)) for _ in self.layers]
 
-    # ---- the file
-
     def _numbers(self, name: str) -> list[int]:
         return np.frombuffer(self.sections[name], np.uint32).tolist()
 
@@ -125,21 +118,23 @@ class Model:
         self.ids = {self.tokens[i]: i for i in self._numbers("sorted")}
         merges = np.frombuffer(self.sections["merges"], np.uint32).reshape(-1, 4).tolist()
         self.merges = {(left, right): (rank, result) for left, right, rank, result in merges}
-        if self.head["words"] != SENTENCEPIECE:
-            classes = {}
-            for name in ("letters", "numbers", "spaces"):
-                ranges = np.frombuffer(self.sections[name], np.uint32).reshape(-1, 2).tolist()
-                classes[name[0].upper()] = "".join(f"{chr(low)}-{chr(high - 1)}" for low, high in ranges)
-            pattern = PATTERNS[self.head["words"]].format(**classes, digits=self.head["digits"])
-            self.pattern = re.compile(pattern)
+        classes = dict.fromkeys((LETTER, NUMBER, SPACE, NEWLINE), "")
+        for low, high, kind in np.frombuffer(self.sections["classes"], np.uint32).reshape(-1, 3).tolist():
+            classes[kind] += f"{chr(low)}-{chr(high - 1)}"
+        named = dict(L=classes[LETTER], N=classes[NUMBER], S=classes[SPACE] + classes[NEWLINE])
+        pattern = PATTERNS.get(self.head["words"], "")
+        self.pattern = re.compile(pattern.format(**named, digits=self.head["digits"]))
 
     def _tensor(self, dtype: type, *shape: int) -> np.ndarray:
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         data: np.ndarray = self.file[self.at : self.at + size].view(dtype).reshape(shape)
-        self.at += -(-size // ALIGNMENT) * ALIGNMENT
+        self.at += padded(size)
         return data
 
-    def _matrix(self, rows: int, columns: int) -> Matrix:
+    def _take(self, rows: int, columns: int | None = None) -> Any:
+        """The next vector, or matrix, of the file; 0 where it has no rows."""
+        if columns is None:
+            return self._tensor(np.float32, rows) if rows else np.float32(0)
         groups, dtype = padded(columns) // GROUP, self.head["dtype"]
         if dtype == FLOAT32:
             return Matrix(self._tensor(np.float32, rows, groups, GROUP), None)
@@ -147,26 +142,17 @@ class Model:
         return Matrix(data, self._tensor(np.float32, rows, groups))
 
     def _read_weights(self) -> None:
-        h, zero = self.head, np.zeros(1, np.float32)
+        h = self.head
         width, queries, ffn = h["width"], h["heads"] * h["head_width"], h["ffn_width"]
-        fused = queries + 2 * h["kv_heads"] * h["head_width"]
-        self.embedding = self._matrix(h["rows"], width)
-        self.layers: list[dict[str, Any]] = []
-        for _ in range(h["layers"]):
-            layer: dict[str, Any] = {"attention_norm": self._tensor(np.float32, width)}
-            layer["qkv"] = self._matrix(fused, width)
-            layer["qkv_bias"] = self._tensor(np.float32, fused) if h["biases"] else zero
-            for name in ("q_norm", "k_norm"):
-                layer[name] = self._tensor(np.float32, h["head_width"]) if h["qk_norm"] else None
-            layer["out"] = self._matrix(width, queries)
-            layer["out_bias"] = self._tensor(np.float32, width) if h["biases"] else zero
-            layer["ffn_norm"] = self._tensor(np.float32, width)
-            layer["gate_up"], layer["down"] = self._matrix(2 * ffn, width), self._matrix(width, ffn)
-            self.layers.append(layer)
-        self.norm = self._tensor(np.float32, width)
-        self.output = self.embedding if h["tied"] else self._matrix(h["rows"], width)
-
-    # ---- the tokenizer
+        fused, norm = queries + 2 * h["kv_heads"] * h["head_width"], h["head_width"] * h["qk_norm"]
+        plan = {"attention_norm": [width], "qkv": [fused, width], "qkv_bias": [fused * h["biases"]]}
+        plan |= {"q_norm": [norm], "k_norm": [norm], "out": [width, queries]}
+        plan |= {"out_bias": [width * h["biases"]], "ffn_norm": [width]}
+        plan |= {"gate_up": [2 * ffn, width], "down": [width, ffn]}
+        self.embedding: Matrix = self._take(h["rows"], width)
+        self.layers = [{name: self._take(*shape) for name, shape in plan.items()} for _ in range(h["layers"])]
+        self.norm = self._take(width)
+        self.output: Matrix = self.embedding if h["tied"] else self._take(h["rows"], width)
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text; nothing in it becomes a special token."""
@@ -183,23 +169,18 @@ class Model:
         for character in map(str.encode, piece):
             known = by_character and character in self.ids
             ids += [self.ids[character]] if known else [self.byte_ids[byte] for byte in character]
-        while pairs := [
-            (*self.merges[pair], at) for at, pair in enumerate(pairwise(ids)) if pair in self.merges
-        ]:
-            _, result, at = min(pairs, key=lambda pair: (pair[0], pair[2]))
+        while pairs := [(self.merges[p], at) for at, p in enumerate(pairwise(ids)) if p in self.merges]:
+            (_, result), at = min(pairs)
             ids[at : at + 2] = [result]
         return ids
 
-    def turn(self, *texts: str | bytes) -> list[int]:
+    def turn(self, *texts: bytes) -> list[int]:
         """A turn's ids: text, and the file's bytes in which 0xFF and a number stand for a special token."""
-        whole = b"".join(text.encode() if isinstance(text, str) else text for text in texts)
-        first, *rest = re.split(rb"\xff(.{4})", whole, flags=re.DOTALL)
+        first, *rest = re.split(rb"\xff(.{4})", b"".join(texts), flags=re.DOTALL)
         ids = self.encode(first.decode())
         for number, text in zip(rest[::2], rest[1::2], strict=True):
             ids += [*struct.unpack("<I", number), *self.encode(text.decode())]
         return ids
-
-    # ---- the transformer
 
     def _norm(self, x: np.ndarray, gain: np.ndarray) -> np.ndarray:
         squares = np.square(x, dtype=np.float64).mean(-1, keepdims=True).astype(np.float32)
@@ -209,15 +190,14 @@ class Model:
         """RoPE: turns each pair (i, i + E/2)."""
         positions = np.arange(self.length, self.length + len(x_THE), dtype=np.float32)
         angles = np.outer(positions, np.frombuffer(self.sections["rope"], np.float32))[:, None]
-        scale = np.float32(self.head["rope_scale"])
-        cosine, sine = np.cos(angles) * scale, np.sin(angles) * scale
+        cosine, sine = (wave(angles) * np.float32(self.head["rope_scale"]) for wave in (np.cos, np.sin))
         a, b = np.split(x_THE, 2, axis=-1)
         return np.concatenate((a * cosine - b * sine, b * cosine + a * sine), axis=-1)
 
     def _attention(self, layer: dict[str, Any], qkv: np.ndarray, number: int) -> np.ndarray:
         h, time_, end = self.head, len(qkv), self.length + len(qkv)
-        sizes = [h["heads"], h["heads"] + h["kv_heads"]]
-        q, k, v = np.split(qkv.reshape(time_, -1, h["head_width"]), sizes, axis=1)
+        parts = qkv.reshape(time_, -1, h["head_width"])
+        q, k, v = np.split(parts, [h["heads"], h["heads"] + h["kv_heads"]], axis=1)
         if h["qk_norm"]:
             q, k = self._norm(q, layer["q_norm"]), self._norm(k, layer["k_norm"])
         keys, values = self.cache[number]
@@ -251,8 +231,8 @@ def choose(logits: np.ndarray, options: argparse.Namespace) -> int:
     if options.top_k:
         order = order[scaled[order] >= scaled[order[: options.top_k][-1]]]
     shares = np.exp((scaled[order] - scaled[order[0]]).astype(np.float64))
-    before = shares.cumsum() - shares
-    sums = shares[(before < options.top_p * shares.sum()) & (shares >= options.min_p)].cumsum()
+    nucleus = shares.cumsum() - shares < options.top_p * shares.sum()
+    sums = shares[nucleus & (shares >= options.min_p)].cumsum()
     high, low = options.random.randint(0, 2**32, 2, dtype=np.uint32).tolist()
     point = ((high << 32 | low) & (2**53 - 1)) * 2.0**-53 * sums[-1]
     return int(order[min(np.searchsorted(sums, point, side="right"), len(sums) - 1)])
@@ -260,14 +240,13 @@ def choose(logits: np.ndarray, options: argparse.Namespace) -> int:
 
 def speak(model: Model, ids: list[int], options: argparse.Namespace, stops: int) -> Iterator[int]:
     """Reads `ids` and yields what is drawn, up to a token with one of the flags in `stops`."""
-    for _ in range(options.tokens):
-        token = choose(model.read(ids), options)
+    logits = model.read(ids)
+    for _ in range(min(options.tokens, model.limit - model.length)):
+        token = choose(logits, options)
         if model.flags[token] & stops:
             return
         yield token
-        if model.length == model.limit:
-            return
-        ids = [token]
+        logits = model.read([token])
 
 
 def write(model: Model, tokens: Iterator[int], special: bool, blank: bool = False) -> None:
@@ -280,27 +259,16 @@ def write(model: Model, tokens: Iterator[int], special: bool, blank: bool = Fals
     print(text.decode(b"", final=True))
 
 
-def generate(model: Model, options: argparse.Namespace) -> None:
-    start = [] if model.head["start"] == NONE else [model.head["start"]]
-    ids = start + model.encode(options.prompt) or [i for i, flag in enumerate(model.flags) if flag & STOP][:1]
-    if len(ids) >= model.limit:
-        raise SystemExit(f"error: {len(ids)} tokens do not fit: the context holds {model.limit}")
-    print(options.prompt, end="")
-    blank = model.head["words"] == SENTENCEPIECE and not options.prompt
-    write(model, speak(model, ids, options, STOP), False, blank)
-
-
 def chat(model: Model, options: argparse.Namespace) -> None:
     first, reply, following = (model.sections[f"chat_{name}"] for name in ("first", "reply", "next"))
     if not first:
         raise SystemExit("error: these parameters have no chat turns: the model continues texts; use -p")
-    for line in sys.stdin:
-        said = line.strip() if model.head["trim"] else line.rstrip("\r\n")
-        ids = model.turn(following if model.length else first, said, reply)
+    for said in filter(None, (line.strip(" \t\r\n") for line in sys.stdin)):
+        ids = model.turn(following if model.length else first, said.encode(), reply)
         if model.length + len(ids) >= model.limit:
             print("(the context is full: the conversation begins anew)", file=sys.stderr)
             model.restart()
-            ids = model.turn(first, said, reply)
+            ids = model.turn(first, said.encode(), reply)
         write(model, speak(model, ids, options, STOP | TURN), True)
 
 
@@ -314,7 +282,17 @@ def main() -> None:
         parser.add_argument(*names.split(), type=type(default), default=default)
     options = parser.parse_args()
     options.random = np.random.RandomState(options.seed % 2**32)
-    (chat if options.chat else generate)(Model(options.parameters, options.context), options)
+    model = Model(options.parameters, options.context)
+    if options.chat:
+        chat(model, options)
+        return
+    ids = [i for i in [model.head["start"]] if i != NONE] + model.encode(options.prompt)
+    ids = ids or [i for i, flag in enumerate(model.flags) if flag & STOP][:1]
+    if len(ids) >= model.limit:
+        raise SystemExit(f"error: {len(ids)} tokens do not fit: the context holds {model.limit}")
+    print(options.prompt, end="")
+    blank = model.head["words"] == SENTENCEPIECE and not options.prompt
+    write(model, speak(model, ids, options, STOP), False, blank)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from fragua.files import atomic_write, make_folder
 from fragua.inference.export import run
 from fragua.inference.export.chat_turns import read_turns, turn_bytes, turn_start_id
 from fragua.inference.export.quantize import in_groups, quantize
-from fragua.inference.export.run import ALIGNMENT, FIELDS, FLOAT32, HEADER_BYTES, NAMES, SECTIONS, START
-from fragua.inference.export.vocabulary import class_ranges, read_vocabulary
+from fragua.inference.export.run import FIELDS, FLOAT32, GROUP, HEADER_BYTES, NAMES, SECTIONS, START
+from fragua.inference.export.vocabulary import class_table, read_vocabulary
 from fragua.models import Decoder, Stack
 from fragua.progress import progress_bar
 from fragua.tokens.tokenizer import Tokenizer
@@ -82,7 +82,7 @@ def _write(file: IO[bytes], tensor: np.ndarray, dtype: int) -> None:
 
 def _aligned(file: IO[bytes], data: np.ndarray) -> None:
     file.write(np.ascontiguousarray(data).astype(data.dtype.newbyteorder("<"), copy=False).data)
-    file.write(bytes(-file.tell() % ALIGNMENT))
+    file.write(bytes(-file.tell() % GROUP))
 
 
 def _shape(stack: Stack) -> dict[str, Any]:
@@ -117,18 +117,17 @@ def _sections(tokenizer: Tokenizer) -> tuple[dict[str, bytes], dict[str, Any]]:
         "flags": flags.tobytes(),
         "merges": _numbers(sorted(merges)),
         "byte_ids": _numbers(words.byte_ids),
+        "classes": class_table().tobytes(),
         "chat_first": turn_bytes(tokenizer, turns.first) if turns else b"",
         "chat_reply": turn_bytes(tokenizer, turns.reply) if turns else b"",
         "chat_next": turn_bytes(tokenizer, turns.next) if turns else b"",
     }
-    sections |= {name: _numbers(class_ranges(name)) for name in ("letters", "numbers", "spaces")}
     fields = {
         "tokens": len(words.tokens),
         "words": words.words,
         "digits": words.digits,
         "whole_words": words.whole_words,
         "start": run.NONE if words.start is None else words.start,
-        "trim": turns is not None and turns.trim,
     }
     return sections, fields
 
@@ -138,12 +137,12 @@ def _numbers(values: Any) -> bytes:
 
 
 def _header(sections: dict[str, bytes], fields: dict[str, Any], file_bytes: int) -> bytes:
-    at = HEADER_BYTES + -HEADER_BYTES % ALIGNMENT
+    at = HEADER_BYTES + -HEADER_BYTES % GROUP
     places, body = b"", bytes(at - HEADER_BYTES)
     for name in SECTIONS:
         data = sections[name]
         places += struct.pack("<QQ", at, len(data))
-        body += data + bytes(-len(data) % ALIGNMENT)
-        at += len(data) + -len(data) % ALIGNMENT
+        body += data + bytes(-len(data) % GROUP)
+        at += len(data) + -len(data) % GROUP
     rest = struct.pack("<QQ", at, file_bytes) + FIELDS.pack(*(fields[name] for name in NAMES)) + places + body
     return START.pack(run.MAGIC, run.VERSION, zlib.crc32(rest), 0, 0)[:16] + rest

@@ -11,12 +11,20 @@ import numpy as np
 import tokenizers
 
 from fragua.errors import InputError
-from fragua.inference.export.run import SENTENCEPIECE, WORDS_GPT2, WORDS_QWEN2
+from fragua.inference.export.run import (
+    LETTER,
+    NEWLINE,
+    NUMBER,
+    SENTENCEPIECE,
+    SPACE,
+    WORDS_GPT2,
+    WORDS_QWEN2,
+)
 from fragua.tokens.tokenizer import Tokenizer
 from fragua.tokens.train import QWEN2_PATTERN
 
 GPT2_PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-CLASSES = {"letters": r"\p{L}+", "numbers": r"\p{N}+", "spaces": r"\s+"}
+CLASSES = {LETTER: r"\p{L}+", NUMBER: r"\p{N}+", SPACE: r"[^\S\r\n]+", NEWLINE: r"[\r\n]+"}
 PLANES = 0x40000
 """Unicode has letters and digits below; above stand only marks, tags and private characters."""
 MEND = "known: byte-level BPE cut as GPT-2, Llama 3 or Qwen2 do, and SentencePiece BPE"
@@ -121,11 +129,12 @@ def _check_sentencepiece(definition: dict[str, Any]) -> None:
 
 
 @cache
-def class_ranges(name: str) -> np.ndarray:
-    """uint32 [n, 2]: from and to (excluded) of the characters that the tokenizer's own expressions take for
-    letters, numbers or white space."""
+def class_table() -> np.ndarray:
+    """uint32 [n, 3], in order: from and to (excluded) of characters that the tokenizer's own expressions take for
+    letters, numbers, white space or line ends, and which of them."""
     codes = [*range(0xD800), *range(0xE000, PLANES)]
-    expression = tokenizers.Regex(CLASSES[name])
-    split = tokenizers.pre_tokenizers.Split(expression, behavior="removed", invert=True)
-    found = split.pre_tokenize_str("".join(map(chr, codes)))
-    return np.array([(codes[a], codes[b - 1] + 1) for _, (a, b) in found], dtype=np.uint32)
+    text, rows = "".join(map(chr, codes)), []
+    for kind, expression in CLASSES.items():
+        split = tokenizers.pre_tokenizers.Split(tokenizers.Regex(expression), behavior="removed", invert=True)
+        rows += [(codes[a], codes[b - 1] + 1, kind) for _, (a, b) in split.pre_tokenize_str(text)]
+    return np.array(sorted(rows), dtype="<u4")
