@@ -108,8 +108,8 @@ static void read_header(Model *m) {
     uint32_t ends, flags, alone, rope;
     for (int i = 0; i < 8; i++)
         if (sizes[i] < 1 || sizes[i] > 1u << 24) fail("a size in the header is out of range");
-    if (h->heads % h->kv_heads || h->head_width % 2 || h->tokens > h->rows || h->context < 1 || h->context > 1u << 28 ||
-        (uint64_t)h->heads * h->head_width > 1u << 24 || h->dtype > INT4 || h->words > SENTENCEPIECE)
+    if (h->heads % h->kv_heads || h->head_width % 2 || h->tokens > h->rows || h->context - 1 > 1u << 28 ||
+        (uint64_t)h->heads * h->head_width > 1u << 24 || h->dtype > INT4 || h->words > SENTENCEPIECE || !h->digits)
         fail("the header contradicts itself");
     m->bytes = section(m, BYTES, 1, &m->byte_count), m->ends = section(m, ENDS, 4, &ends);
     m->flags = section(m, FLAGS, 1, &flags), m->sorted = section(m, SORTED, 4, &m->sorted_count);
@@ -278,7 +278,7 @@ static size_t next_piece(const Model *m, const Character *c) {
     for (n = 0; c[n].kind == SPACE || c[n].kind == NEWLINE; n++)
         if (c[n].kind == NEWLINE) last = n + 1;
     if (last && !gpt2) return last;
-    return c[n].kind == END_OF_TEXT || n == 1 ? n : n - 1;
+    return n < 2 ? 1 : c[n].kind == END_OF_TEXT ? n : n - 1;
 }
 
 /* The ids of a text; nothing in it becomes a special token, and bytes that are not UTF-8 count as U+FFFD. */
@@ -439,21 +439,21 @@ static void turn(const State *s, float *head, size_t position) {      /* RoPE: t
 }
 
 /* One query over the keys before it: softmax in one pass, rescaled whenever a larger score comes. */
-static void attend(float *y, const float *q, const float *key, const float *value, size_t n, size_t stride, uint32_t e) {
+static void attend(float *y, const float *q, const float *key, const float *value, size_t n, size_t stride, size_t e) {
     float most = -INFINITY, sum = 0, scale = 1 / sqrtf((float)e);
     memset(y, 0, e * sizeof *y);
     for (; n--; key += stride, value += stride) {
-        float score = dot_float(q, key, e) * scale;
+        float score = dot_float(q, key, (uint32_t)e) * scale;
         if (score > most) {
             float shrink = expf(most - score);
-            for (uint32_t j = 0; j < e; j++) y[j] *= shrink;
+            for (size_t j = 0; j < e; j++) y[j] *= shrink;
             sum *= shrink, most = score;
         }
         float weight = expf(score - most);
-        for (uint32_t j = 0; j < e; j++) y[j] += weight * value[j];
+        for (size_t j = 0; j < e; j++) y[j] += weight * value[j];
         sum += weight;
     }
-    for (uint32_t j = 0; j < e; j++) y[j] /= sum;
+    for (size_t j = 0; j < e; j++) y[j] /= sum;
 }
 
 static void attention(State *s, uint32_t number, int rows) {
@@ -614,8 +614,8 @@ static void speak(State *s, Options *o, const Ids *prompt, uint8_t stops, bool b
 }
 
 static void generate(const Model *m, Options *o) {
-    State s;
-    Ids ids = {0};
+    static State s;                                     /* static: kept until the end, and so no leak */
+    static Ids ids;
     if (m->head->start != NONE) push(&ids, (uint32_t)m->head->start);
     encode(m, (const uint8_t *)o->prompt, strlen(o->prompt), &ids);
     for (uint32_t id = 0; !ids.count && id < m->head->tokens; id++)     /* an empty text begins where one ended */
@@ -646,9 +646,9 @@ static void add_question(const Model *m, int opening, const char *said, size_t s
 }
 
 static void chat(const Model *m, Options *o) {
-    State s;
-    Ids ids = {0};
-    char *line = NULL; size_t room = 0;
+    static State s;
+    static Ids ids;
+    static char *line; size_t room = 0;
     if (!m->chat_bytes[0]) fail("these parameters have no chat turns: the model continues texts; use -p");
     new_state(&s, m, (uint32_t)o->context);
     for (ssize_t size; fputs("> ", stderr), (size = getline(&line, &room, stdin)) >= 0;) {
@@ -685,13 +685,13 @@ int main(int count, char **words) {
         if (end == value || *end || !(given >= options[j].low && given <= options[j].high))
             fail("%s needs a number from %g to %g", options[j].name, options[j].low, options[j].high);
     }
-    Model m;
+    static Model m;
     open_model(&m, words[1]);
     o.context = fmin(o.context > 0 ? o.context : o.chat ? 4096 : m.head->context, m.head->context);
     seed(&o.sampler, (uint32_t)o.seed);
     if (!o.encode) (o.chat ? chat : generate)(&m, &o);
-    Ids ids = {0};
-    char *line = NULL; size_t room = 0;
+    static Ids ids;
+    static char *line; size_t room = 0;
     for (ssize_t size; o.encode && (size = getline(&line, &room, stdin)) >= 0; ids.count = 0, putchar('\n')) {
         encode(&m, (const uint8_t *)line, (size_t)size - (line[size - 1] == '\n'), &ids);
         for (size_t i = 0; i < ids.count; i++) printf("%u ", ids.ids[i]);

@@ -61,7 +61,7 @@ def read_vocabulary(tokenizer: Tokenizer) -> Vocabulary:
     if model["type"] != "BPE" or model.get("dropout") or model.get("continuing_subword_prefix"):
         raise InputError(f"a tokenizer of type {model['type']} can't be exported", "tokenizer.json", MEND)
     sentencepiece = bool(model.get("byte_fallback"))
-    words, digits = (SENTENCEPIECE, 0) if sentencepiece else _cutting(definition)
+    words, digits = (SENTENCEPIECE, 1) if sentencepiece else _cutting(definition)
     if sentencepiece:
         _check_sentencepiece(definition)
     ids: dict[str, int] = model["vocab"]
@@ -109,7 +109,7 @@ def _cutting(definition: dict[str, Any]) -> tuple[int, int]:
         else:
             patterns.append(step["type"])
     if patterns == [GPT2_PATTERN]:
-        return WORDS_GPT2, 0
+        return WORDS_GPT2, 1
     digits = re.search(r"\\p\{N\}\{1,(\d)\}", patterns[0]) if patterns else None
     if [pattern.replace(digits[0], r"\p{N}") if digits else pattern for pattern in patterns] == [
         QWEN2_PATTERN
