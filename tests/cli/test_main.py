@@ -83,6 +83,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     told = capsys.readouterr().out
     commands = ("run", "plan", "corpus", "tokenizer", "pretrain", "finetune", "generate", "chat", "evaluate")
+    commands += ("export", "import")
     for command in commands:
         assert f"\n  {command} " in told
         assert main([command, "--help"]) == 0

@@ -161,7 +161,17 @@ def test_learning(tells: Tells, command: str, told: str) -> None:
         ("evaluate model --task exam", "--data or --world: one of the two is needed"),
         ("evaluate model --task exam --data one.jsonl", "one.jsonl:1: not a question of an exam: without id"),
         ("evaluate model --task exam --data empty.jsonl", "empty.jsonl: holds no question"),
-        ("bench nothing", "no benchmark 'nothing'; known: exam, pretrain, variety"),
+        ("export nowhere --to hf --out o", "nowhere: no such directory; a model directory is needed"),
+        ("export nowhere --to gguf --out o", "nowhere: no such directory; a model directory is needed"),
+        ("export model --to onnx --out o", "--to: 'onnx' is not a form it writes; two-files, hf, gguf"),
+        ("export model --to two-files --dtype q8_0 --out o", "--dtype: 'q8_0' is not for two-files; float32"),
+        ("export model --to two-files --out text.txt", "text.txt: is a file, a folder is needed"),
+        ("export cut --to gguf --out o", "cut/model.safetensors: cannot be read"),
+        ("export foreign --to two-files --out o", "foreign/config.json: unknown model_type 'mamba'"),
+        ("import nowhere --out o", "nowhere: no such file"),
+        ("import text.txt --out o", "text.txt: is too short for a model"),
+        ("import text.txt --out model", "model: is in use by something else"),
+        ("bench nothing", "no benchmark 'nothing'; known: exam, pretrain, two_files, variety"),
     ],
 )
 def test_talking_and_measuring(tells: Tells, command: str, told: str) -> None:

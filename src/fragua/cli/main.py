@@ -12,8 +12,10 @@ from fragua.cli import corpus, tokenizer
 from fragua.cli.bench import bench
 from fragua.cli.chat import chat
 from fragua.cli.evaluate import evaluate
+from fragua.cli.export import export
 from fragua.cli.finetune import finetune
 from fragua.cli.generate import generate
+from fragua.cli.import_ import import_
 from fragua.cli.plan import plan
 from fragua.cli.pretrain import pretrain
 from fragua.cli.run import run
@@ -53,6 +55,8 @@ app.command()(finetune)
 app.command()(generate)
 app.command()(chat)
 app.command()(evaluate)
+app.command()(export)
+app.command("import")(import_)
 app.command()(bench)
 
 

@@ -195,13 +195,13 @@ class LanguageModel:
         """The label of each text, or pair of texts. Raises InputError for a model without such a head."""
         return classify(self.model, self.tokenizer, [texts] if isinstance(texts, str) else texts)
 
-    def save(self, directory: str | Path) -> None:
+    def save(self, directory: str | Path, *, dtype: torch.dtype = torch.float32) -> None:
         """The same layout again: weights, configuration, tokenizer and, where there is one, the lineage."""
         directory = Path(directory)
         tokens, generation = self._tokenizer, {}
         if tokens:
             generation = {"eos_token_id": sorted(tokens.stop_ids) or None, "pad_token_id": tokens.pad_id}
-        save_model(self.model, directory, generation=generation)
+        save_model(self.model, directory, generation=generation, dtype=dtype)
         if tokens:
             tokens.save(directory)
         if self.directory is not None and self.directory.resolve() != directory.resolve():
@@ -220,6 +220,8 @@ class LanguageModel:
         if isinstance(self.model, EncoderDecoder):
             return self.tokenizer.framed(text).ids
         ids = self.tokenizer.encode(text)
+        if self.tokenizer.start_id is not None:
+            ids.insert(0, self.tokenizer.start_id)
         if not ids and self.tokenizer.end_id is None:
             raise InputError(
                 "the prompt is empty, and this tokenizer has no end token to begin from", "prompt"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -34,27 +34,40 @@ FAMILIES: dict[str, ModuleType] = {
 }
 
 
-def save_model(model: Model, directory: str | Path, *, generation: dict[str, Any] | None = None) -> None:
-    """Writes `config.json`, `generation_config.json` and, last, `model.safetensors` (float32), each whole or not."""
+def save_model(
+    model: Model,
+    directory: str | Path,
+    *,
+    generation: dict[str, Any] | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Writes `config.json`, `generation_config.json` and, last, `model.safetensors`, each whole or not."""
     directory = Path(directory)
-    family = FAMILIES[model.config.family]
-    state = model.state_dict()
-    tensors: dict[str, Tensor] = {}
-    for row in family.table(model.config):
-        parts = their_layout(row, state[row.ours].detach().float().cpu())
-        tensors.update(zip(row.theirs, parts, strict=True))
+    tensors = {name: tensor.to(dtype).clone() for name, tensor in their_tensors(model)}
     ends = {
         key: value
         for key, value in (generation or {}).items()
         if key.endswith("_token_id") and value is not None
     }
-    config = family.to_config(model.config) | ends
+    config = (
+        FAMILIES[model.config.family].to_config(model.config)
+        | ends
+        | {"torch_dtype": str(dtype).removeprefix("torch.")}
+    )
     if isinstance(config.get("eos_token_id"), list):
         config["eos_token_id"] = config["eos_token_id"][0]
     write_json(directory / "config.json", config)
     write_json(directory / "generation_config.json", generation or {})
     with atomic_write(directory / "model.safetensors", "wb") as file:
         file.write(to_safetensors(tensors, {"format": "pt"}))
+
+
+def their_tensors(model: Model) -> Iterator[tuple[str, Tensor]]:
+    """The weights by Hugging Face's names, float32."""
+    state = model.state_dict()
+    for row in FAMILIES[model.config.family].table(model.config):
+        parts = their_layout(row, state[row.ours].detach().float().cpu())
+        yield from zip(row.theirs, parts, strict=True)
 
 
 def read_config(directory: str | Path, names: Collection[str] = ()) -> Stack:

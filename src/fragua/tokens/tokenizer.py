@@ -133,9 +133,21 @@ class Tokenizer:
         return 1 + max(self._backend.get_vocab(with_added_tokens=True).values())
 
     @cached_property
+    def definition(self) -> dict[str, Any]:
+        """The content of `tokenizer.json`."""
+        definition: dict[str, Any] = json.loads(self._backend.to_str())
+        return definition
+
+    @cached_property
+    def start_id(self) -> int | None:
+        """The special token that this tokenizer puts before every text (`<s>` in Llama's); ours has none."""
+        ids = self._backend.encode("a", add_special_tokens=True).ids
+        return ids[0] if ids and ids[0] in self.special_ids.values() else None
+
+    @cached_property
     def byte_level(self) -> bool:
         """Whether tokens are bytes in the byte-level alphabet, so that joining their bytes gives the text."""
-        decoder = json.loads(self._backend.to_str())["decoder"] or {}
+        decoder = self.definition["decoder"] or {}
         steps = decoder.get("decoders", [decoder])
         return any(step.get("type") == "ByteLevel" for step in steps)
 
