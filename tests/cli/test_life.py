@@ -174,8 +174,10 @@ def test_own_documents_make_a_life_with_an_exam_of_two_parts(tmp_path: Path) -> 
         ("en", "The mill number {} of the county of Kent was built in {} by the family Meadow."),
     ):
         (tmp_path / "docs" / lang).mkdir(parents=True)
-        told = " ".join(sentence.format(n, 1300 + 7 * n) for n in range(60))
-        (tmp_path / "docs" / lang / "molinos.txt").write_text(told, encoding="utf-8")
+        for part in range(12):
+            numbers = range(10 * part, 10 * part + 10)
+            told = " ".join(sentence.format(n, 1300 + 7 * n) for n in numbers)
+            (tmp_path / "docs" / lang / f"molinos_{part}.txt").write_text(told, encoding="utf-8")
     out, sources = tmp_path / "own", json.dumps([str(tmp_path / "docs")])
     tiny = [*TINY[:-6], "--set", "exam.items=60", *TINY[-6:], "--set", f"corpus.sources={sources}"]
     done = fragua("run", "smoke", *tiny, "--out", str(out), "--json")
