@@ -58,6 +58,13 @@ def their_tensors(model: Decoder) -> Iterator[tuple[str, Tensor]]:
         yield from zip(row.theirs, tensor.split(row.sizes) if row.sizes else [tensor], strict=True)
 
 
+def check_finite(model: Decoder, place: str | Path) -> None:
+    """Raises InputError by the name of a tensor that holds NaN or infinity."""
+    for name, tensor in their_tensors(model):
+        if not tensor.isfinite().all():
+            raise InputError(f"tensor '{name}' holds values that are not numbers", place, "train it again")
+
+
 def read_config(directory: str | Path) -> Stack:
     """The choices that `config.json` makes. Raises InputError for an unknown family or an unsupported field."""
     path = Path(directory) / "config.json"

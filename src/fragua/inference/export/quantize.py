@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fragua.inference.export.run import GROUP, INT4, INT8, padded
+from fragua.inference.export.run import GROUP, INT4, INT8, TINY, padded
 
 INT4_SHRINKS = np.linspace(0.7, 1.1, 9, dtype=np.float32)
 """Of the scale at which the largest weight is just reached: the best one for each group is kept."""
@@ -32,7 +32,7 @@ def quantize(w_RC: np.ndarray, dtype: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _whole(w: np.ndarray, scales: np.ndarray, low: int, high: int) -> np.ndarray:
-    inverse = np.divide(1, scales, out=np.zeros_like(scales), where=scales != 0)
+    inverse = np.divide(1, scales, out=np.zeros_like(scales), where=np.abs(scales) > TINY)
     return np.rint(w * inverse[..., None]).clip(low, high)
 
 

@@ -17,7 +17,7 @@ from fragua.inference.export.gpt2_directory import Gpt2, read_gpt2
 from fragua.inference.export.run import SENTENCEPIECE, WORDS_GPT2
 from fragua.inference.export.vocabulary import Vocabulary, read_vocabulary
 from fragua.models import Stack
-from fragua.models.io import load_model, their_tensors
+from fragua.models.io import check_finite, load_model, their_tensors
 from fragua.progress import progress_bar
 from fragua.tokens.templates import strip_generation_marks
 from fragua.tokens.tokenizer import Tokenizer
@@ -58,6 +58,7 @@ def write_gguf(directory: Path, out: Path, dtype: str) -> list[Path]:
         family, layers, tensors = "gpt2", source.layers, source.tensors
     else:
         model = load_model(directory)
+        check_finite(model, directory)
         source = model.config
         family, layers = source.family, source.layers
         if source.attention_bias and family != "llama":
