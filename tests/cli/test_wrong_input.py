@@ -171,7 +171,10 @@ def test_learning(tells: Tells, command: str, told: str) -> None:
         ("import nowhere --out o", "nowhere: no such file"),
         ("import text.txt --out o", "text.txt: is too short for a model"),
         ("import text.txt --out model", "model: is in use by something else"),
-        ("bench nothing", "no benchmark 'nothing'; known: exam, families, parity, pretrain, two_files, variety"),
+        (
+            "bench nothing",
+            "no benchmark 'nothing'; known: exam, families, parity, pretrain, two_files, variety",
+        ),
     ],
 )
 def test_talking_and_measuring(tells: Tells, command: str, told: str) -> None:

@@ -70,6 +70,13 @@ def their_tensors(model: Model) -> Iterator[tuple[str, Tensor]]:
         yield from zip(row.theirs, parts, strict=True)
 
 
+def check_finite(model: Model, place: str | Path) -> None:
+    """Raises InputError by the name of a tensor that holds NaN or infinity."""
+    for name, tensor in their_tensors(model):
+        if not tensor.isfinite().all():
+            raise InputError(f"tensor '{name}' holds values that are not numbers", place, "train it again")
+
+
 def read_config(directory: str | Path, names: Collection[str] = ()) -> Stack:
     """The choices that `config.json` makes, and where `names` of tensors are given, those that they tell.
 

@@ -274,6 +274,17 @@ def test_gguf_files_that_are_cut_or_foreign(tiny_dir: Path, tmp_path: Path) -> N
         import_model(tmp_path / "words.gguf", tmp_path / "out")
 
 
+@pytest.mark.parametrize("form", ["two-files", "hf", "gguf"])
+def test_weights_that_are_not_numbers_are_refused(tmp_path: Path, form: str) -> None:
+    model = random_model(vocab_size=448)
+    with torch.no_grad():
+        model.transformer.blocks[1].ffn.down.weight[3, 5] = float("nan")
+    LanguageModel(model, cut_by(None)).save(tmp_path / "model")
+    with pytest.raises(InputError, match=r"'model.layers.1.mlp.down_proj.weight' holds values that are not"):
+        export_model(tmp_path / "model", form, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_full_disk_leaves_the_old_file(
     tiny_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

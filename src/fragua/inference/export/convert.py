@@ -8,6 +8,7 @@ from typing import Any
 from fragua.errors import InputError
 from fragua.files import make_folder
 from fragua.inference.language_model import LanguageModel
+from fragua.models.io import check_finite
 
 DTYPES = {
     "two-files": ("float32", "int8", "int4"),
@@ -31,6 +32,7 @@ def export_model(directory: Path, to: str, out: Path, dtype: str | None = None) 
 
         return _figures(to, dtype, write_gguf(directory, out, dtype))
     lm = LanguageModel.load(directory)
+    check_finite(lm.model, directory)
     make_folder(out)
     if to == "hf":
         from fragua.inference.export.to_hf import write_hf

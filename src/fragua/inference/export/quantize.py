@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from fragua.inference.export.run import GROUP, INT4, INT8, padded
+from fragua.inference.export.run import GROUP, INT4, INT8, TINY, padded
 
 INT4_SHRINKS = np.linspace(0.7, 1.1, 9, dtype=np.float32)
 """Of the scale at which the largest weight is just reached: the best one for each group is kept."""
-
-TINY = np.finfo(np.float32).tiny
-"""A scale up to this counts as zero: its inverse would not be finite."""
 
 
 def in_groups(w_RC: np.ndarray) -> np.ndarray:

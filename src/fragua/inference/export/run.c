@@ -25,7 +25,7 @@ static void *allocate(size_t count, size_t size) {
 }
 
 /* ---- The file ------------------------------------------------------------------------------------------------ */
-enum { VERSION = 1, GROUP = 64, ALIGNMENT = 64, NONE = -1 };
+enum { VERSION = 1, GROUP = 64, ALIGNMENT = 64, NONE = -1, WIDEST = 1024 };        /* WIDEST: head */
 enum { FLOAT32, INT8, INT4 };                                      /* how matrices are stored */
 enum { WORDS_GPT2, WORDS_QWEN2, SENTENCEPIECE };                   /* how a text is cut before merges */
 enum { SPECIAL = 1, STOP = 2, TURN = 4 };      /* flags of a token: TURN ends an answer, STOP any text */
@@ -108,8 +108,8 @@ static void read_header(Model *m) {
     uint32_t ends, flags, alone, rope;
     for (int i = 0; i < 8; i++)
         if (sizes[i] < 1 || sizes[i] > 1u << 24) fail("a size in the header is out of range");
-    if (h->heads % h->kv_heads || h->head_width % 2 || h->tokens > h->rows || h->context - 1 > 1u << 28 ||
-        (uint64_t)h->heads * h->head_width > 1u << 24 || h->dtype > INT4 || h->words > SENTENCEPIECE || !h->digits)
+    if (h->heads % h->kv_heads || h->head_width % 2 || h->head_width > WIDEST || h->tokens > h->rows ||
+        h->context - 1 > 1u << 28 || (uint64_t)h->heads * h->head_width > 1u << 24 || h->dtype > INT4 || h->words > SENTENCEPIECE || !h->digits)
         fail("the header contradicts itself");
     m->bytes = section(m, BYTES, 1, &m->byte_count), m->ends = section(m, ENDS, 4, &ends);
     m->flags = section(m, FLAGS, 1, &flags), m->sorted = section(m, SORTED, 4, &m->sorted_count);
@@ -222,8 +222,7 @@ static void encode_piece(const Model *m, const uint8_t *text, size_t n, Ids *out
     const uint32_t *known = m->head->whole_words ? find(m, text, n) : NULL;
     size_t first = out->count;
     for (size_t i = 0; i < n && !known;) {
-        uint32_t code;
-        int need, length = characters ? read_character(text + i, n - i, &code, &need) : 1;
+        uint32_t code; int need, length = characters ? read_character(text + i, n - i, &code, &need) : 1;
         const uint32_t *token = characters ? find(m, text + i, (size_t)length) : NULL;
         for (int j = 0; j < (token ? 1 : length); j++) push(out, token ? *token : m->byte_ids[text[i + j]]);
         i += (size_t)length;
@@ -289,8 +288,7 @@ static void encode(const Model *m, const uint8_t *text, size_t n, Ids *out) {
     size_t bytes = 0, count = 0;
     if (sentences && n) valid[bytes++] = ' ';
     for (size_t i = 0; i < n; count++) {
-        uint32_t code;
-        int need, length = read_character(text + i, n - i, &code, &need);
+        uint32_t code; int need, length = read_character(text + i, n - i, &code, &need);
         const char *replaced = length < 1 ? "\xEF\xBF\xBD" : sentences && code == 0x2581 ? " " : NULL;
         size_t size = replaced ? strlen(replaced) : (size_t)length;
         c[count] = (Character){length < 1 ? 0xFFFD : code, kind_of(m, length < 1 ? 0xFFFD : code), bytes};
@@ -324,7 +322,7 @@ static void quantise(Inputs *x, size_t group) {
     float most = 0;
     int32_t sum = 0;
     for (int i = 0; i < GROUP; i++) most = fabsf(f[i]) > most ? fabsf(f[i]) : most;
-    float inverse = most > 0 && most < INFINITY ? 127 / most : 0;
+    float inverse = most > 1e-30f && most < INFINITY ? 127 / most : 0;
     for (int i = 0; i < GROUP; i++) {
         float value = rintf(f[i] * inverse);            /* not a number, if the parameters are damaged */
         sum += x->q[group * GROUP + i] = (Whole)(value > -127 ? value < 127 ? value : 127 : -127);
@@ -341,29 +339,32 @@ static void prepare(const Model *m, Inputs *x, int rows, uint32_t columns) {
     }
 }
 
-static float dot_float(const float *w, const float *x, uint32_t n) {
-    float sums[16] = {0}, total = 0;                    /* sixteen sums, so that a compiler may use wide registers */
-    for (; n >= 16; n -= 16, w += 16, x += 16)
-        for (int j = 0; j < 16; j++) sums[j] += w[j] * x[j];
-    while (n--) total += *w++ * *x++;
-    for (int j = 0; j < 16; j++) total += sums[j];
-    return total;
-}
+/* Sixteen sums, so that a compiler may use wide registers. What is small is summed in double: then compilers and the
+   NumPy program, which order sums as they like, agree once it is rounded to float. */
+#define DOT(NAME, TYPE) static TYPE NAME(const float *w, const float *x, size_t n) { \
+    TYPE sums[16] = {0}, total = 0; \
+    for (; n >= 16; n -= 16, w += 16, x += 16) \
+        for (int j = 0; j < 16; j++) sums[j] += (TYPE)w[j] * x[j]; \
+    while (n--) total += (TYPE)*w++ * *x++; \
+    for (int j = 0; j < 16; j++) total += sums[j]; \
+    return total; }
+DOT(dot_float, float)
+DOT(dot_double, double)
 
 /* Weights are stored unsigned, 128 (int8) or 8 (int4) above their value: u8 x s8 is what processors multiply fastest.
    What that adds is the sum of the inputs times the offset, and is taken away once a group. */
 static float dot_whole(const uint8_t *w, const float *scales, const Inputs *x, size_t from, size_t n, bool half) {
     const Whole *q = x->q + from;
-    float total = 0;
+    double total = 0;
     for (size_t g = from / GROUP; g < (from + n) / GROUP; g++, scales++, w += half ? GROUP / 2 : GROUP, q += GROUP) {
         int32_t sum = 0;
         if (half) {
             for (int i = 0; i < GROUP / 2; i++) sum += (w[i] & 15) * q[i];
             for (int i = 0; i < GROUP / 2; i++) sum += (w[i] >> 4) * q[GROUP / 2 + i];
         } else for (int i = 0; i < GROUP; i++) sum += w[i] * q[i];
-        total += (float)(sum - (half ? 8 : 128) * x->sum[g]) * (*scales * x->scale[g]);
+        total += (sum - (half ? 8 : 128) * x->sum[g]) * (double)(*scales * x->scale[g]);
     }
-    return total;
+    return (float)total;
 }
 
 /* y (+)= x W^T + bias for `rows` inputs; each row of W is read once for all of them. */
@@ -425,7 +426,7 @@ static void new_state(State *s, const Model *m, uint32_t limit) {
     s->cosines = floats(limit, half), s->sines = floats(limit, half);
     for (size_t i = 0; i < limit * half; i++) {
         float angle = (float)(i / half) * m->frequencies[i % half];
-        s->cosines[i] = cosf(angle) * h->rope_scale, s->sines[i] = sinf(angle) * h->rope_scale;
+        s->cosines[i] = (float)cos(angle) * h->rope_scale, s->sines[i] = (float)sin(angle) * h->rope_scale;
     }
 }
 
@@ -433,27 +434,26 @@ static void turn(const State *s, float *head, size_t position) {      /* RoPE: t
     uint32_t half = s->m->head->head_width / 2;
     const float *cosine = s->cosines + position * half, *sine = s->sines + position * half;
     for (uint32_t i = 0; i < half; i++) {
-        float a = head[i], b = head[i + half];
-        head[i] = a * cosine[i] - b * sine[i], head[i + half] = b * cosine[i] + a * sine[i];
+        double a = head[i], b = head[i + half];
+        head[i] = (float)(a * cosine[i] - b * sine[i]), head[i + half] = (float)(b * cosine[i] + a * sine[i]);
     }
 }
 
 /* One query over the keys before it: softmax in one pass, rescaled whenever a larger score comes. */
 static void attend(float *y, const float *q, const float *key, const float *value, size_t n, size_t stride, size_t e) {
-    float most = -INFINITY, sum = 0, scale = 1 / sqrtf((float)e);
-    memset(y, 0, e * sizeof *y);
+    double most = -INFINITY, sum = 0, total[WIDEST] = {0};
     for (; n--; key += stride, value += stride) {
-        float score = dot_float(q, key, (uint32_t)e) * scale;
+        double score = dot_double(q, key, e) / sqrt((double)e);
         if (score > most) {
-            float shrink = expf(most - score);
-            for (size_t j = 0; j < e; j++) y[j] *= shrink;
+            double shrink = exp(most - score);
+            for (size_t j = 0; j < e; j++) total[j] *= shrink;
             sum *= shrink, most = score;
         }
-        float weight = expf(score - most);
-        for (size_t j = 0; j < e; j++) y[j] += weight * value[j];
+        double weight = exp(score - most);
+        for (size_t j = 0; j < e; j++) total[j] += weight * value[j];
         sum += weight;
     }
-    for (size_t j = 0; j < e; j++) y[j] /= sum;
+    for (size_t j = 0; j < e; j++) y[j] = (float)(total[j] / sum);
 }
 
 static void attention(State *s, uint32_t number, int rows) {
@@ -506,7 +506,8 @@ static void read_batch(State *s, const uint32_t *ids, int rows) {
         for (int t = 0; t < rows; t++)
             for (uint32_t i = 0; i < h->ffn_width; i++) {       /* SwiGLU: silu(gate) * up */
                 const float *gate = s->hidden + 2 * (size_t)t * h->ffn_width;
-                s->x.f[(size_t)t * s->x.stride + i] = gate[i] / (1 + expf(-gate[i])) * gate[h->ffn_width + i];
+                double silu = gate[i] / (1 + exp(-(double)gate[i]));
+                s->x.f[(size_t)t * s->x.stride + i] = (float)(silu * gate[h->ffn_width + i]);
             }
         prepare(m, &s->x, rows, h->ffn_width);
         multiply(m, layer->down, &s->x, rows, s->stream, NULL, true);
@@ -572,8 +573,7 @@ typedef struct { uint8_t held[4]; size_t count; } Writer;      /* bytes of a cha
 static void write_bytes(Writer *w, const uint8_t *bytes, size_t n, bool last) {
     for (size_t i = 0; i < n || (last && w->count);) {
         if (i < n && w->count < 4) w->held[w->count++] = bytes[i++];
-        uint32_t code;
-        int need, length = read_character(w->held, w->count, &code, &need);
+        uint32_t code; int need, length = read_character(w->held, w->count, &code, &need);
         if (length < 0 && (!last || i < n)) continue;
         fwrite(length > 0 ? (const char *)w->held : "\xEF\xBF\xBD", 1, length > 0 ? (size_t)length : 3, stdout);
         memmove(w->held, w->held + need, w->count -= (size_t)need);

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-MAGIC, VERSION, GROUP, NONE = b"fragua2f", 1, 64, -1
+MAGIC, VERSION, GROUP, NONE, TINY = b"fragua2f", 1, 64, -1, 1e-30
 FLOAT32, INT8, INT4 = range(3)
 WORDS_GPT2, WORDS_QWEN2, SENTENCEPIECE = range(3)
 SPECIAL, STOP, TURN = 1, 2, 4
@@ -43,8 +43,7 @@ PATTERNS = {
 
 
 def padded(n: int) -> int:
-    """Rows are filled up to whole groups, and tensors begin at multiples of as many bytes."""
-    return -(-n // GROUP) * GROUP
+    return -(-n // GROUP) * GROUP  # rows are whole groups, and tensors begin at multiples of as many bytes
 
 
 class Matrix(NamedTuple):
@@ -71,13 +70,14 @@ class Matrix(NamedTuple):
         if self.scales is None:
             return x.reshape(len(x), -1) @ self.data.reshape(len(self.data), -1).T
         most = np.abs(x).max(-1)
-        inverse = np.divide(np.float32(127), most, out=np.zeros_like(most), where=most > 0)
+        inverse = np.divide(np.float32(127), most, out=np.zeros_like(most), where=most > TINY)
         whole_x, scale_x = np.rint(x * inverse[..., None]), most / np.float32(127)
         y = np.empty((len(x), len(self.data)), np.float32)
         for at in range(0, len(self.data), 1024):  # some rows at once, to save memory
             rows = slice(at, at + 1024)
             sums = whole_x.transpose(1, 0, 2) @ self.whole(rows).transpose(1, 2, 0)
-            y[:, rows] = (sums * (scale_x.T[..., None] * self.scales[rows].T[:, None])).sum(0)
+            scales = scale_x.T[..., None] * self.scales[rows].T[:, None]
+            y[:, rows] = np.multiply(sums, scales, dtype=np.float64).sum(0)
         return y
 
 
@@ -189,10 +189,11 @@ class Model:
     def _rotate(self, x_THE: np.ndarray) -> np.ndarray:
         """RoPE: turns each pair (i, i + E/2)."""
         positions = np.arange(self.length, self.length + len(x_THE), dtype=np.float32)
-        angles = np.outer(positions, np.frombuffer(self.sections["rope"], np.float32))[:, None]
-        cosine, sine = (wave(angles) * np.float32(self.head["rope_scale"]) for wave in (np.cos, np.sin))
-        a, b = np.split(x_THE, 2, axis=-1)
-        return np.concatenate((a * cosine - b * sine, b * cosine + a * sine), axis=-1)
+        angles = np.outer(positions, np.frombuffer(self.sections["rope"], np.float32))[:, None].astype(float)
+        waves = (np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32))
+        cosine, sine = (wave * np.float32(self.head["rope_scale"]) for wave in waves)
+        a, b = np.split(x_THE.astype(float), 2, axis=-1)
+        return np.concatenate((a * cosine - b * sine, b * cosine + a * sine), axis=-1).astype(np.float32)
 
     def _attention(self, layer: dict[str, Any], qkv: np.ndarray, number: int) -> np.ndarray:
         h, time_, end = self.head, len(qkv), self.length + len(qkv)
@@ -203,12 +204,11 @@ class Model:
         keys, values = self.cache[number]
         keys[self.length : end], values[self.length : end] = self._rotate(k), v
         q_KGTE = self._rotate(q).reshape(time_, h["kv_heads"], -1, h["head_width"]).transpose(1, 2, 0, 3)
-        scores = q_KGTE @ keys[:end].transpose(1, 2, 0)[:, None] / np.float32(h["head_width"] ** 0.5)
+        scores = q_KGTE.astype(float) @ keys[:end].transpose(1, 2, 0)[:, None] / h["head_width"] ** 0.5
         scores[..., np.arange(end) > np.arange(self.length, end)[:, None]] = -np.inf
         weights = np.exp(scores - scores.max(-1, keepdims=True))
-        weights /= weights.sum(-1, keepdims=True)
-        y_KGTE = weights @ values[:end].transpose(1, 0, 2)[:, None]
-        return y_KGTE.transpose(2, 0, 1, 3).reshape(time_, -1)
+        y_KGTE = weights @ values[:end].transpose(1, 0, 2)[:, None] / weights.sum(-1, keepdims=True)
+        return y_KGTE.transpose(2, 0, 1, 3).reshape(time_, -1).astype(np.float32)
 
     def read(self, ids: list[int]) -> np.ndarray:
         """The logits after these tokens."""
@@ -217,7 +217,7 @@ class Model:
             qkv = layer["qkv"].times(self._norm(x, layer["attention_norm"])) + layer["qkv_bias"]
             x = x + layer["out"].times(self._attention(layer, qkv, number)) + layer["out_bias"]
             gate, up = np.split(layer["gate_up"].times(self._norm(x, layer["ffn_norm"])), 2, axis=1)
-            x = x + layer["down"].times(gate / (1 + np.exp(-gate)) * up)
+            x = x + layer["down"].times((gate / (1 + np.exp(-gate.astype(float))) * up).astype(np.float32))
         self.length += len(ids)
         return self.output.times(self._norm(x[-1:], self.norm))[0, : self.head["tokens"]]
 

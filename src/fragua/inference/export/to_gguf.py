@@ -15,7 +15,7 @@ from fragua.inference.export.assemble import halves_to_interleaved
 from fragua.inference.export.run import SENTENCEPIECE, WORDS_GPT2
 from fragua.inference.export.vocabulary import Vocabulary, read_vocabulary
 from fragua.models import Stack
-from fragua.models.io import load_model, their_tensors
+from fragua.models.io import check_finite, load_model, their_tensors
 from fragua.progress import progress_bar
 from fragua.tokens.templates import strip_generation_marks
 from fragua.tokens.tokenizer import Tokenizer
@@ -49,6 +49,7 @@ def write_gguf(directory: Path, out: Path, dtype: str) -> list[Path]:
         raise InputError("no such directory", directory, "a model directory is needed")
     tokenizer = Tokenizer.load(directory)
     model = load_model(directory)
+    check_finite(model, directory)
     source = model.config
     family = _family(source, directory)
     writer = gguf.GGUFWriter(None, gguf.MODEL_ARCH_NAMES[ARCHITECTURES[family]])
