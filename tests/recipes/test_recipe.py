@@ -13,7 +13,7 @@ from fragua.recipes.recipe import Recipe, builtin_names, load_recipe
 def test_every_builtin_recipe_is_valid_and_bears_its_name() -> None:
     assert {"laptop", "smoke"} <= set(builtin_names())
     for name in builtin_names():
-        assert load_recipe(name).name == name
+        assert load_recipe(name, ["corpus.sources=['docs']"]).name == name
 
 
 def test_overrides_take_toml_values_and_bare_words() -> None:
@@ -75,10 +75,15 @@ def test_a_recipe_of_ones_own_is_read_by_path(tmp_path: Path) -> None:
 
 
 def test_an_unknown_recipe_lists_the_known_ones() -> None:
-    with pytest.raises(InputError, match=r"nope: no such recipe; built in: laptop, smoke"):
+    with pytest.raises(InputError, match=r"nope: no such recipe; built in: laptop, .*, smoke"):
         load_recipe("nope")
 
 
 def test_a_recipe_survives_its_own_json() -> None:
     recipe = load_recipe("smoke")
     assert Recipe.parse(recipe.model_dump(mode="json")) == recipe
+
+
+def test_a_life_without_aldea_wants_sources() -> None:
+    with pytest.raises(InputError, match=r"quijote: no documents are named \(corpus.sources\)"):
+        load_recipe("quijote", ["corpus.sources=[]"])
