@@ -18,6 +18,7 @@ from fragua.corpus.contamination import Probe, read_probe
 from fragua.corpus.kinds import ALL_KINDS
 from fragua.corpus.language import detect_language
 from fragua.corpus.masks import ID_LETTERS, MASKS, iban_is_right, id_is_right, luhn_is_right, mask
+from fragua.corpus.tail import Tail
 from fragua.corpus.words import words
 
 WORDS = [f"palabra{n}" for n in range(400)]
@@ -273,3 +274,36 @@ def test_a_file_that_has_changed_since_is_read_anew(tmp_path: Path, monkeypatch:
         "El texto de b.txt.",
         "bien",
     }
+
+
+TEXTS = st.lists(st.tuples(st.sampled_from("ab"), st.text("xyz\n", min_size=1, max_size=30)), min_size=1)
+
+
+@given(TEXTS, st.floats(0.01, 0.99))
+def test_the_tail_of_each_source_is_held_out_to_the_character(
+    rows: list[tuple[str, str]], share: float
+) -> None:
+    whole = {source: "".join(text for name, text in rows if name == source) for source in "ab"}
+    tail = Tail({source: len(text) for source, text in whole.items()}, share)
+    parts = [part for source, text in rows for part in tail.parts({"source": source, "text": text})]
+    for source, text in whole.items():
+        border = int(len(text) * (1 - share))
+        for held_out, wanted in ((False, text[:border]), (True, text[border:])):
+            found = [row["text"] for row, held in parts if row["source"] == source and held == held_out]
+            assert "".join(found) == wanted
+
+
+def test_a_corpus_with_a_tail_learns_the_beginning_of_each_file(tmp_path: Path) -> None:
+    texts = {name: "\n\n".join(f"{name} {n} habla." for n in range(400)) for name in ("uno", "dos")}
+    for name, text in texts.items():
+        (tmp_path / f"{name}.txt").write_text(text, encoding="utf-8")
+    card = build_corpus([tmp_path], tmp_path / "out", BuildSettings(tail=0.1, near=0, most_characters=10_000))
+    assert card.validation_documents == 2
+    split = {
+        name: [json.loads(line) for line in (tmp_path / "out" / f"{name}.jsonl").read_text().splitlines()]
+        for name in ("train", "validation")
+    }
+    for name, text in texts.items():
+        border = int(len(text) * 0.9)
+        for rows, wanted in ((split["train"], text[:border]), (split["validation"], text[border:])):
+            assert [row["text"] for row in rows if row["source"].endswith(f"{name}.txt")] == [wanted]

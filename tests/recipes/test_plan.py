@@ -13,6 +13,8 @@ from fragua.recipes.plan import Plan, make_plan
 from fragua.recipes.recipe import load_recipe
 from fragua.recipes.scaling import ALDEA, bits_per_byte
 from fragua.recipes.speed import Speed, fit_speed
+from fragua.recipes.stages import stages_of
+from fragua.tokens.train import CHARACTERS
 
 MACHINE = {"memory_bytes": 16e9, "precision": "bfloat16"}
 
@@ -129,3 +131,22 @@ def test_repeated_text_is_worth_less_than_new_text_and_never_nothing() -> None:
 def test_bits_per_byte_of_one_nat_a_token() -> None:
     assert bits_per_byte(0.6931471805599453, 1.0) == pytest.approx(1.0)
     assert bits_per_byte(0.6931471805599453, 4.0) == pytest.approx(0.25)
+
+
+def test_a_life_without_aldea_has_no_conversations_and_promises_nothing() -> None:
+    recipe = load_recipe("quijote", minutes=40)
+    plan = make_plan(recipe, speed_of(4000, depth=5), MACHINE, source_bytes=3_000_000)
+    assert (plan.corpus_bytes, plan.conversations) == (3_000_000, 0)
+    assert plan.estimates.loss is None and plan.estimates.bits_per_byte is None
+    assert list(plan.estimates.seconds) == ["corpus", "tokenizer", "pretrain", "held_out", "report"]
+    assert 0.8 * 2400 <= plan.estimates.total_seconds <= 2400
+    stages = [stage.name for stage in stages_of(recipe)]
+    assert stages == list(plan.estimates.seconds)
+
+
+def test_characters_are_planned_as_a_token_each() -> None:
+    plan = make_plan(
+        load_recipe("shakespeare_char"), speed_of(4000, depth=4), MACHINE, source_bytes=1_000_000
+    )
+    assert plan.vocab_size == CHARACTERS
+    assert plan.estimates.bytes_per_token == 1

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 import tokenizers
 from chat_samples import SENTENCES
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fragua.errors import InputError
@@ -163,3 +164,21 @@ def test_real_text_round_trips(real_tokenizer: Tokenizer, data_dir: Path) -> Non
         ids = real_tokenizer.encode(text)
         assert real_tokenizer.decode(ids) == text
         assert len(text.encode()) / len(ids) > floor
+
+
+@settings(deadline=None)
+@given(text=ANY_TEXT)
+def test_characters_are_one_token_each_and_what_is_unknown_its_bytes(text: str) -> None:
+    known = set("".join(SENTENCES))
+    tokenizer = _characters()
+    ids = tokenizer.encode(text)
+    assert tokenizer.decode(ids) == text
+    assert len(ids) == sum(1 if character in known else len(character.encode()) for character in text)
+
+
+@cache
+def _characters() -> Tokenizer:
+    tokenizer = train_tokenizer(SENTENCES * 2, kind="characters")
+    assert tokenizer.vocab_size == 320
+    assert all(len(tokenizer.encode(character)) == 1 for character in set("".join(SENTENCES)))
+    return tokenizer

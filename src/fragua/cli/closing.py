@@ -27,7 +27,7 @@ def as_object(out: Path, ledger: Ledger) -> dict[str, Any]:
         "recipe": ledger.head["recipe"],
         "out": str(out),
         "base": str(out / "base"),
-        "assistant": str(out / "assistant"),
+        **({"assistant": str(out / "assistant")} if ledger.head["settings"]["corpus"]["aldea"] else {}),
         "report": str(out / "report" / "index.html"),
         "seconds": round(sum(entry.seconds for entry in ledger.entries.values()), 3),
         "exams": exams,
@@ -45,11 +45,15 @@ def closing(out: Path, ledger: Ledger, say: Say, console: Console) -> None:
     console.print(_times(ledger, say))
     if values["families"]:
         console.print(_exams(values["families"], say))
-    _conversation(values["talk"] or [], say, console)
-    _answers(values, say, console)
-    _questions(values, say, console)
+    if values["aldea"]:
+        _conversation(values["talk"] or [], say, console)
+        _answers(values, say, console)
+        _questions(values, say, console)
     console.print()
     console.print(say("Informe:   ", "Report:    "), str(out / "report" / "index.html"), highlight=False)
+    if not values["aldea"]:
+        console.print(say("Modelo:    ", "Model:     "), str(out / "base"), highlight=False)
+        return
     console.print(say("Modelo:    ", "Model:     "), str(out / "assistant"), highlight=False)
     console.print(
         say("Conversar: ", "Chat:      "), f"fragua chat {out / 'assistant'}", style="bold", highlight=False

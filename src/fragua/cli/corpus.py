@@ -24,6 +24,9 @@ def build(
     ),
     out: Path = typer.Option(..., "--out", help="Directory of the corpus."),
     validation_share: float = typer.Option(0.02, help="Share of the documents kept for validation."),
+    tail: float | None = typer.Option(
+        None, help="Share of each source's characters, its last ones, kept for validation instead."
+    ),
     seed: int = typer.Option(0, help="Chooses which documents are kept for validation."),
     lang: str = typer.Option(
         "", help="Language of all documents, e.g. es; else each row's own, or detected."
@@ -53,6 +56,7 @@ def build(
     settings = BuildSettings.parse(
         {
             "validation_share": validation_share,
+            "tail": tail,
             "seed": seed,
             "lang": lang or None,
             "languages": _listed(languages),

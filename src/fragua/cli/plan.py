@@ -34,14 +34,12 @@ def plan(
     say = speaker(choose_lang(lang))
 
     from fragua.progress import console
-    from fragua.recipes.plan import make_plan
     from fragua.recipes.recipe import load_recipe
-    from fragua.recipes.settle import measure_here
+    from fragua.recipes.settle import plan_here
 
     loaded = load_recipe(recipe, settings, minutes=minutes, depth=depth, seed=seed)
     with console.status(say("Midiendo esta máquina…", "Measuring this machine…")):
-        speed, machine = measure_here(loaded)
-    made = make_plan(loaded, speed, machine)
+        made, machine = plan_here(loaded)
     if as_json:
         print(json.dumps({"recipe": loaded.name, "plan": made.model_dump(mode="json"), "machine": machine}))
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -26,8 +27,13 @@ def plan_table(recipe: Recipe, plan: Plan, machine: dict[str, Any], say: Say) ->
     row(say("máquina", "machine"), machine_line(machine, say))
     row(
         say("texto", "text"),
-        f"{size(plan.corpus_bytes)} · Aldea, {say('semilla', 'seed')} {plan.corpus_seed}",
-        recipe.corpus.megabytes,
+        f"{size(plan.corpus_bytes)} · "
+        + (
+            f"Aldea, {say('semilla', 'seed')} {plan.corpus_seed}"
+            if recipe.corpus.aldea
+            else ", ".join(Path(source).name for source in recipe.corpus.sources)
+        ),
+        recipe.corpus.megabytes if recipe.corpus.aldea else recipe.corpus.sources,
     )
     row(say("vocabulario", "vocabulary"), f"{plan.vocab_size:,} tokens", recipe.tokenizer.vocab_size)
     row(
@@ -51,15 +57,16 @@ def plan_table(recipe: Recipe, plan: Plan, machine: dict[str, Any], say: Say) ->
             f"{guess.tokens_per_parameter:.1f} tokens a parameter, {guess.epochs:.1f} times the text",
         ),
     )
-    row(
-        say("ajuste", "fine-tuning"),
-        say(
-            f"{plan.conversations:,} conversaciones × {plan.finetune_epochs}",
-            f"{plan.conversations:,} conversations × {plan.finetune_epochs}",
-        ),
-        recipe.corpus.conversations,
-    )
-    row(say("examen", "exam"), say(f"{plan.exam_items} preguntas", f"{plan.exam_items} questions"))
+    if recipe.corpus.aldea:
+        row(
+            say("ajuste", "fine-tuning"),
+            say(
+                f"{plan.conversations:,} conversaciones × {plan.finetune_epochs}",
+                f"{plan.conversations:,} conversations × {plan.finetune_epochs}",
+            ),
+            recipe.corpus.conversations,
+        )
+        row(say("examen", "exam"), say(f"{plan.exam_items} preguntas", f"{plan.exam_items} questions"))
     row(say("precisión", "precision"), f"{plan.precision} · {guess.tokens_per_s:,.0f} tokens/s")
 
     times = _grid(say("Tiempo, estimado", "Time, estimated"))
@@ -73,11 +80,9 @@ def plan_table(recipe: Recipe, plan: Plan, machine: dict[str, Any], say: Say) ->
     needs = _grid(say("Necesita y promete, estimado", "Needs and promises, estimated"))
     needs.add_row(say("memoria", "memory"), size(guess.memory_bytes), "")
     needs.add_row(say("disco", "disk"), size(guess.disk_bytes), "")
-    needs.add_row(
-        say("pérdida", "loss"),
-        f"≈ {guess.loss:.2f} nats/token = {guess.bits_per_byte:.2f} {say('bits por byte', 'bits per byte')}",
-        "",
-    )
+    if guess.loss and guess.bits_per_byte:
+        bits = f"{guess.bits_per_byte:.2f} {say('bits por byte', 'bits per byte')}"
+        needs.add_row(say("pérdida", "loss"), f"≈ {guess.loss:.2f} nats/token = {bits}", "")
     return Group(made, times, needs)
 
 

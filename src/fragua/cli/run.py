@@ -72,7 +72,8 @@ def run(
     from rich.console import Console
 
     closing(where, ledger, say, Console())
-    if chat if chat is not None else sys.stdin.isatty() and sys.stdout.isatty():
+    wanted = chat if chat is not None else sys.stdin.isatty() and sys.stdout.isatty()
+    if wanted and loaded.corpus.aldea:
         from fragua.cli.chat import chat as open_chat
 
         open_chat(where / "assistant", lang=chosen)

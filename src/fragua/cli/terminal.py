@@ -76,6 +76,8 @@ def summary(entry: Entry, say: Say) -> str:
     if entry.name in ("pretrain", "finetune"):
         named = (("validation_loss", say("pérdida", "loss")), ("validation_bits_per_byte", "bits/byte"))
         return ", ".join(f"{word} {figures[key]:.3f}" for key, word in named if figures.get(key) is not None)
+    if entry.name == "held_out":
+        return f"{size(figures['bytes'])}, {figures['bits_per_byte']:.3f} bits/byte"
     if entry.name in ("exam_base", "exam"):
         parts = {name: f"{share['value']:.0%}" for name, share in figures.get("by_part", {}).items()}
         told = say(

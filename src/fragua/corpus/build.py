@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from fragua.corpus.language import detect_language
 from fragua.corpus.masks import mask
 from fragua.corpus.read import STDIN, find_files, read_file
 from fragua.corpus.staging import Staging
+from fragua.corpus.tail import Tail
 from fragua.errors import InputError
 from fragua.files import digest_file, digest_json
 from fragua.progress import console
@@ -32,6 +34,8 @@ class BuildSettings(Settings):
     """Everything but the sources that decides a corpus. `None` for `lang`: each row's own, else detected."""
 
     validation_share: float = Field(default=0.02, ge=0, lt=1)
+    tail: float | None = Field(default=None, gt=0, lt=1)
+    """Held out is this last share of each source's characters, instead of documents by their digest."""
     seed: int = 0
     lang: str | None = None
     languages: tuple[str, ...] = ()
@@ -57,17 +61,17 @@ def build_corpus(
     """Writes `train.jsonl`, `validation.jsonl`, `corpus.json` and `README.md` into `out`, whole or not at all.
 
     Which split a document falls into depends on its text and the seed alone (but one document at least is kept for
-    validation where there are two), so sources may be added later. Memory does not grow with the texts' size;
-    stopped, the same call goes on. `on_bytes` is told of the files' bytes as they are read.
-    Raises InputError for unreadable sources, or when nothing is left."""
+    validation where there are two), so sources may be added later; or with `tail` on its place in its source.
+    Memory does not grow with the texts' size; stopped, the same call goes on. `on_bytes` is told of the files'
+    bytes as they are read. Raises InputError for unreadable sources, or when nothing is left."""
     settings, out = settings or BuildSettings(), Path(out)
     files = list(find_files(sources))
     probe = Probe((text for path in settings.probes for text in read_probe(path)), settings.probe_words)
     plan = settings.model_dump(mode="json") | {"probes": [digest_file(path) for path in settings.probes]}
-    with CorpusWriter(out, settings.validation_share, settings.seed, unique=True) as writer:
+    with CorpusWriter(out, settings.tail or settings.validation_share, settings.seed, unique=True) as writer:
         with Staging(out / STAGING, digest_json(plan), near=settings.near > 0) as staging:
             _Gathering(staging, files, settings, probe, on_bytes or (lambda count: None)).run()
-            _select(staging, settings.near, writer)
+            _select(staging, settings, writer)
         card = writer.finish(staging.tally)
     staging.discard()
     return card
@@ -167,18 +171,26 @@ def identity(file: Path | str) -> list[Any]:
     return [str(file), about.st_size, about.st_mtime_ns]
 
 
-def _select(staging: Staging, near: float, writer: CorpusWriter) -> None:
+def _select(staging: Staging, settings: BuildSettings, writer: CorpusWriter) -> None:
     """Writes the staged rows that are neither duplicates nor near duplicates of an earlier one."""
     if not staging.rows:
         return
     exact = np.zeros(staging.rows, np.bool_)
     for duplicate, _ in exact_duplicates(staging.keys()):
         exact[duplicate] = True
-    close = near_duplicates(staging.signatures(), near, exact) if near else {}
+    close = near_duplicates(staging.signatures(), settings.near, exact) if settings.near else {}
+    lengths: Counter[str] = Counter()
+    if settings.tail:
+        for number, row in enumerate(staging.read()):
+            lengths[row["source"]] += len(row["text"]) * (not exact[number] and number not in close)
+    tail = Tail(lengths, settings.tail) if settings.tail else None
     for number, row in enumerate(staging.read()):
         if exact[number]:
             staging.tally.drop("duplicate", row["source"], row["text"])
         elif number in close:
             staging.tally.drop("near duplicate", row["source"], row["text"])
-        else:
+        elif tail is None:
             writer.add(row)
+        else:
+            for part, held_out in tail.parts(row):
+                writer.add(part, held_out)

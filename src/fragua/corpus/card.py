@@ -72,8 +72,10 @@ class CorpusWriter:
     ) -> bool | None:
         return self._stack.__exit__(kind, value, trace)
 
-    def add(self, row: dict[str, str]) -> bool:
-        """Writes the row unless its text was written before; says which of the two."""
+    def add(self, row: dict[str, str], held_out: bool | None = None) -> bool:
+        """Writes the row unless its text was written before; says which of the two.
+
+        `held_out`: for validation or not; None: the digest decides."""
         raw = row["text"].encode("utf-8")
         digest = hashlib.blake2b(raw, digest_size=16).digest()
         if not self._unique:
@@ -82,7 +84,11 @@ class CorpusWriter:
                 return False
             self._seen.add(digest)
         line = json.dumps(row, ensure_ascii=False) + "\n"
-        self._place(_share_of(digest, self._seed), line)
+        if held_out is None:
+            self._place(_share_of(digest, self._seed), line)
+        else:
+            self._files["validation" if held_out else "train"].write(line)
+            self._validation += held_out
         self.documents += 1
         self.bytes += len(raw)
         whole = hashlib.blake2b(line.encode("utf-8"), digest_size=16).digest()

@@ -37,7 +37,8 @@ number(card.validation_documents) }} documentos están reservados para medir y n
 {% endif %}| huella | `{{ card.digest }}` |
 
 **Cómo se hizo.** `fragua corpus` lee, limpia (NFC, sin caracteres de control), busca la lengua, quita
-duplicados y reparte los documentos por la huella de su texto. Cada motivo está contado en `corpus.json`, con
+duplicados y reparte los documentos por la huella de su texto, o reserva el final de cada fuente
+(`tail`). Cada motivo está contado en `corpus.json`, con
 ejemplos.
 
 **Límites.** Nadie ha leído estos textos para esta tarjeta. Los derechos sobre ellos son los de sus fuentes.
@@ -59,7 +60,8 @@ number(card.validation_documents) }} documents are kept for measuring and are no
 {% endif %}| digest | `{{ card.digest }}` |
 
 **How it was made.** `fragua corpus` reads, cleans (NFC, no control characters), finds the language, drops
-duplicates and splits the documents by the digest of their text. Every reason is counted in `corpus.json`,
+duplicates and splits the documents by the digest of their text, or holds out the end of each source
+(`tail`). Every reason is counted in `corpus.json`,
 with examples.
 
 **Limits.** Nobody has read these texts for this card. Rights in them are those of their sources. Personal

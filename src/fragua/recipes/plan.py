@@ -11,7 +11,7 @@ from fragua.recipes import scaling
 from fragua.recipes.recipe import Recipe
 from fragua.recipes.speed import Speed
 from fragua.settings import Settings
-from fragua.tokens.train import vocabulary_for
+from fragua.tokens.train import CHARACTERS, vocabulary_for
 
 
 @dataclass(frozen=True)
@@ -92,30 +92,37 @@ class Estimates(Settings):
     bytes_per_token: float
     tokens_per_parameter: float
     epochs: float
-    loss: float
-    bits_per_byte: float
+    loss: float | None
+    bits_per_byte: float | None
+    """Both None without Aldea: nothing is known beforehand of other texts."""
 
 
 Plan.model_rebuild()
 
 
 def make_plan(
-    recipe: Recipe, speed: Speed, machine: dict[str, Any] | None = None, costs: Costs = COSTS
+    recipe: Recipe,
+    speed: Speed,
+    machine: dict[str, Any] | None = None,
+    costs: Costs = COSTS,
+    source_bytes: int = 0,
 ) -> Plan:
     """Of all depths, the one whose estimated loss is lowest when the whole life takes `recipe.minutes`.
 
-    What the recipe gives by hand is taken as it is, even where the time will not do."""
+    What the recipe gives by hand is taken as it is, even where the time will not do. `source_bytes`: of the sources,
+    where there is no Aldea."""
     machine = machine or {}
     if recipe.pretrain.depth is not None:
-        return _plan_at(recipe, recipe.pretrain.depth, speed, machine, costs)
+        return _plan_at(recipe, recipe.pretrain.depth, speed, machine, costs, source_bytes)
     best: Plan | None = None
     for depth in DEPTHS:
-        plan = _plan_at(recipe, depth, speed, machine, costs)
+        plan = _plan_at(recipe, depth, speed, machine, costs, source_bytes)
+        better = best and (plan.estimates.loss or math.inf) < (best.estimates.loss or math.inf)
         starved = plan.estimates.tokens_per_parameter < MIN_TOKENS_PER_PARAMETER
         too_big = plan.estimates.memory_bytes > 0.8 * machine.get("memory_bytes", math.inf)
         if best and (starved or too_big or plan.estimates.total_seconds > 60 * recipe.minutes):
             break
-        if best is None or depth <= ENOUGH_DEPTH or plan.estimates.loss < best.estimates.loss:
+        if best is None or depth <= ENOUGH_DEPTH or better:
             best = plan
     assert best is not None
     return best
@@ -127,14 +134,19 @@ def compiles(recipe: Recipe, machine: dict[str, Any]) -> bool:
     return recipe.pretrain.compile == "on" or (recipe.pretrain.compile == "auto" and able)
 
 
-def _plan_at(recipe: Recipe, depth: int, speed: Speed, machine: dict[str, Any], costs: Costs) -> Plan:
+def _plan_at(
+    recipe: Recipe, depth: int, speed: Speed, machine: dict[str, Any], costs: Costs, source_bytes: int
+) -> Plan:
     budget = 60 * recipe.minutes * (1 - costs.slack)
     sizes, given = recipe.pretrain, recipe.corpus
 
+    alone = not given.aldea
+    characters = recipe.tokenizer.kind == "characters"
     rough = _stack(recipe, depth, recipe.tokenizer.vocab_size or 4096)
     rough_tokens = sizes.tokens or 0.6 * budget * speed.tokens_per_s(rough)
-    corpus_bytes = _corpus_bytes(recipe, rough_tokens, budget, costs)
-    vocab_size = recipe.tokenizer.vocab_size or min(MOST_WORDS, vocabulary_for(int(corpus_bytes)).vocab_size)
+    corpus_bytes = source_bytes if alone else _corpus_bytes(recipe, rough_tokens, budget, costs)
+    derived = CHARACTERS if characters else min(MOST_WORDS, vocabulary_for(int(corpus_bytes)).vocab_size)
+    vocab_size = recipe.tokenizer.vocab_size or derived
     stack = _stack(recipe, depth, vocab_size)
     rate = speed.tokens_per_s(stack)
 
@@ -142,12 +154,14 @@ def _plan_at(recipe: Recipe, depth: int, speed: Speed, machine: dict[str, Any], 
         "corpus": corpus_bytes / costs.corpus_bytes_per_s,
         "tokenizer": corpus_bytes / costs.tokenizer_bytes_per_s,
     }
-    exam = recipe.exam.items * costs.exam_tokens_per_item / (costs.decode_share * rate)
+    exam = 0 if alone else recipe.exam.items * costs.exam_tokens_per_item / (costs.decode_share * rate)
     compiling = costs.compile_s if compiles(recipe, machine) else 0.0
     shards = corpus_bytes / costs.shards_bytes_per_s
-    training = (
-        budget - sum(seconds.values()) - shards - 2 * exam - costs.start_s - costs.report_s - 2 * compiling
-    )
+    bytes_per_token = 1.0 if characters else expected_bytes_per_token(vocab_size)
+    unique = corpus_bytes / bytes_per_token
+    held_out = (given.tail or 0.02) * unique / rate  # each token is read twice, forward only
+    fixed = sum(seconds.values()) + shards + costs.start_s + costs.report_s
+    training = budget - fixed - (compiling + held_out if alone else 2 * exam + 2 * compiling)
 
     share = _share_out(recipe, max(0.0, training), rate, vocab_size, costs)
     tokens = sizes.tokens or share.pretrain_tokens
@@ -158,18 +172,20 @@ def _plan_at(recipe: Recipe, depth: int, speed: Speed, machine: dict[str, Any], 
     finetune_batch = recipe.finetune.batch_tokens or max(sizes.context, batch_tokens // 2)
 
     seconds["corpus"] += share.conversations / costs.conversations_per_s
-    seconds |= {
-        "pretrain": pretrain_s + compiling,
-        "exam_base": exam,
-        "finetune": share.finetune_tokens / rate / (1 - costs.overhead) + compiling,
-        "exam": exam,
-        "talk": 2.0,
-        "report": costs.report_s,
-    }
-    bytes_per_token = expected_bytes_per_token(vocab_size)
-    unique = corpus_bytes / bytes_per_token
+    seconds["pretrain"] = pretrain_s + compiling
+    seconds |= (
+        {"held_out": held_out}
+        if alone
+        else {
+            "exam_base": exam,
+            "finetune": share.finetune_tokens / rate / (1 - costs.overhead) + compiling,
+            "exam": exam,
+            "talk": 2.0,
+        }
+    )
+    seconds["report"] = costs.report_s
     parameters = stack.parameters()
-    loss = scaling.ALDEA.loss(parameters, tokens, unique)
+    loss = None if alone else scaling.ALDEA.loss(parameters, tokens, unique)
     steps_per_s = rate / batch_tokens
     sample_s = max(SAMPLE_INTERVAL_S, pretrain_s / PROGRESS_SAMPLES)
     return Plan(
@@ -205,7 +221,7 @@ def _plan_at(recipe: Recipe, depth: int, speed: Speed, machine: dict[str, Any], 
             tokens_per_parameter=tokens / parameters,
             epochs=tokens / unique,
             loss=loss,
-            bits_per_byte=scaling.bits_per_byte(loss, bytes_per_token),
+            bits_per_byte=loss and scaling.bits_per_byte(loss, bytes_per_token),
         ),
     )
 
@@ -223,6 +239,8 @@ class Share:
 def _share_out(recipe: Recipe, training_s: float, rate: float, vocab_size: int, costs: Costs) -> Share:
     """Fine-tuning gets its share, in as many different conversations as that holds; pretraining all the rest."""
     readable = training_s * rate * (1 - costs.overhead)
+    if not recipe.corpus.aldea:
+        return Share(readable, 0, 0, 1)
     epochs = recipe.finetune.epochs or 1
     each = epochs * costs.bytes_per_conversation / expected_bytes_per_token(vocab_size)
     conversations = recipe.corpus.conversations or int(

@@ -27,8 +27,11 @@ class CorpusPart(Settings):
     """The embedded world, Aldea: which world, and how much text is written about it; and own documents beside it.
 
     `sources`: files, folders, globs, data sets of the hub. `share`: how much of texts, conversations and questions is
-    about them; a recipe that gives a share wants sources."""
+    about them; a recipe that gives a share wants sources. Without `aldea` the sources are all there is: a base model
+    and its measure, no conversations. `tail`: the last share of each source is held out."""
 
+    aldea: bool = True
+    tail: float | None = Field(default=None, gt=0, lt=1)
     seed: int = Field(default=0, ge=0)
     megabytes: float | None = Field(default=None, gt=0, le=100_000)
     conversations: int | None = Field(default=None, ge=1)
@@ -40,6 +43,7 @@ class CorpusPart(Settings):
 
 
 class TokenizerPart(Settings):
+    kind: Literal["bpe", "characters"] = "bpe"
     vocab_size: int | None = Field(default=None, ge=512, le=262_144)
 
 
@@ -53,6 +57,9 @@ class PretrainPart(Settings):
     tokens: int | None = Field(default=None, ge=1)
     batch_tokens: int | None = Field(default=None, ge=256)
     learning_rate: float | None = Field(default=None, gt=0, lt=1)
+    weight_decay: float = Field(default=0.1, ge=0)
+    rows: Literal["packed", "windows"] = "packed"
+    copying_steps: int | None = Field(default=None, ge=0)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     compile: Literal["auto", "on", "off"] = "auto"
     samples: list[Prompt] = Field(
@@ -134,7 +141,7 @@ def load_recipe(
         if value is not None:
             _put(values, key, value)
     recipe = Recipe.parse(values, "--set" if settings else name_or_path)
-    if recipe.corpus.share and not recipe.corpus.sources:
+    if (recipe.corpus.share or not recipe.corpus.aldea) and not recipe.corpus.sources:
         mend = f"for example fragua run {name_or_path} --set corpus.sources='[\"docs/\"]'"
         raise InputError("no documents are named (corpus.sources)", name_or_path, mend)
     return recipe

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from fragua.corpus.read import find_files
 from fragua.files import digest_json, read_json, write_json
 from fragua.models.config import decoder_config
 from fragua.recipes.plan import Plan, compiles, make_plan
@@ -25,10 +26,17 @@ def settle(recipe: Recipe, out: Path) -> tuple[Plan, dict[str, Any]]:
         stored = read_json(path)
         if stored.get("recipe_digest") == digest:
             return Plan.parse(stored["plan"], path), stored["machine"]
-    speed, machine = measure_here(recipe)
-    plan = make_plan(recipe, speed, machine)
+    plan, machine = plan_here(recipe)
     write_json(path, {"recipe_digest": digest, "plan": plan.model_dump(mode="json"), "machine": machine})
     return plan, machine
+
+
+def plan_here(recipe: Recipe) -> tuple[Plan, dict[str, Any]]:
+    """A new plan for this machine, and the machine. Raises InputError where a source is not there."""
+    files = find_files(recipe.corpus.sources) if not recipe.corpus.aldea else []
+    source_bytes = sum(Path(file).stat().st_size for file in files)
+    speed, machine = measure_here(recipe)
+    return make_plan(recipe, speed, machine, source_bytes=source_bytes), machine
 
 
 def measure_here(recipe: Recipe) -> tuple[Speed, dict[str, Any]]:

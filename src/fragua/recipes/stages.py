@@ -1,24 +1,33 @@
-"""The eight stages of a life: each calls one room and says what came of it in a few figures."""
+"""The stages of a life: each calls one room and says what came of it in a few figures."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fragua.files import digest_file, read_jsonl, write_json
+from fragua.recipes.recipe import Recipe
 from fragua.recipes.stage import Life, Stage
+
+if TYPE_CHECKING:
+    from fragua.corpus.build import BuildSettings
 
 OWN_SHARE = 0.5
 """Of texts, conversations and questions, where there are own documents and the recipe gives no share."""
+WHOLE_CHARACTERS = 1 << 30
 MODEL_FILES = ("config.json", "*.safetensors", "tokenizer.json")
 
 
 def _corpus(life: Life) -> dict[str, Any]:
     from fragua.corpus.aldea import write_aldea
+    from fragua.corpus.build import build_corpus
 
     plan, given, out = life.plan, life.recipe.corpus, life.out / "corpus"
-    if given.sources:
+    if not given.aldea:
+        card = build_corpus(given.sources, out, texts_of(life.recipe))
+    elif given.sources:
         from fragua.corpus.build import BuildSettings
         from fragua.corpus.own.write import VALIDATION_SHARE, write_own
 
@@ -41,7 +50,7 @@ def _corpus(life: Life) -> dict[str, Any]:
     else:
         card = write_aldea(out, plan.corpus_seed, plan.corpus_bytes, plan.conversations, plan.exam_items)
     figures = card.model_dump(include={"documents", "bytes", "languages", "genres"})
-    return figures | ({"own": card.details["own"]} if given.sources else {})
+    return figures | ({"own": card.details["own"]} if given.aldea and given.sources else {})
 
 
 def _tokenizer(life: Life) -> dict[str, Any]:
@@ -49,7 +58,7 @@ def _tokenizer(life: Life) -> dict[str, Any]:
 
     corpus = life.out / "corpus"
     texts = (row["text"] for _, row in read_jsonl(corpus / "train.jsonl"))
-    tokenizer = train_tokenizer(texts, life.plan.vocab_size)
+    tokenizer = train_tokenizer(texts, life.plan.vocab_size, life.recipe.tokenizer.kind)
     tokenizer.save(life.out / "tokenizer")
     held_out = [row["text"] for _, row in read_jsonl(corpus / "validation.jsonl")][:500]
     tokens = sum(len(tokenizer.encode(text)) for text in held_out)
@@ -66,10 +75,22 @@ def _pretrain(life: Life) -> dict[str, Any]:
             "corpus": out / "corpus",
             "tokenizer": out / "tokenizer",
             **_chosen(plan.model_dump(), PRETRAIN_KEYS),
+            **_chosen(life.recipe.pretrain.model_dump(), GIVEN_KEYS),
             "sample_prompts": [prompt.model_dump() for prompt in life.recipe.pretrain.samples],
         }
     )
     return pretrain(settings, out / "base", on_step=life.watcher.step, on_sample=life.watcher.sample)
+
+
+def _held_out(life: Life) -> dict[str, Any]:
+    from fragua.evaluation.perplexity import perplexity, read_texts
+    from fragua.inference.language_model import LanguageModel
+
+    result = perplexity(
+        LanguageModel.load(life.out / "base"), read_texts(life.out / "corpus" / "validation.jsonl")
+    )
+    write_json(life.out / "exam" / "held_out.json", result)
+    return result
 
 
 def _finetune(life: Life) -> dict[str, Any]:
@@ -159,6 +180,7 @@ PRETRAIN_KEYS = (
     "evaluate_every",
     "sample_every",
 )
+GIVEN_KEYS = ("rows", "weight_decay", "copying_steps")
 FINETUNE_KEYS = (
     "finetune_epochs",
     "finetune_batch_tokens",
@@ -173,6 +195,21 @@ def _of_plan(*keys: str) -> Callable[[Life], object]:
     return lambda life: _chosen(life.plan.model_dump(mode="json"), keys)
 
 
+def texts_of(recipe: Recipe) -> BuildSettings:
+    """How sources are read that are all there is: whole, not in pieces, and with what they repeat."""
+    from fragua.corpus.build import BuildSettings
+
+    given = recipe.corpus
+    return BuildSettings(
+        tail=given.tail,
+        most_characters=WHOLE_CHARACTERS,
+        near=0,
+        column=given.column,
+        mask=tuple(given.mask),
+        skip_broken=given.skip_broken,
+    )
+
+
 def _corpus_settings(life: Life) -> object:
     """Of the plan; and the documents as they lie there, where there are any."""
     settings = _chosen(life.plan.model_dump(mode="json"), CORPUS_KEYS)
@@ -182,7 +219,7 @@ def _corpus_settings(life: Life) -> object:
     from fragua.corpus.build import identity
     from fragua.corpus.read import find_files
 
-    own = given.model_dump(mode="json", include={"share", "column", "mask", "skip_broken"})
+    own = given.model_dump(mode="json", include={"aldea", "tail", "share", "column", "mask", "skip_broken"})
     return settings | own | {"files": [identity(file) for file in find_files(given.sources)]}
 
 
@@ -201,7 +238,7 @@ STAGES = (
     ),
     Stage(
         name="tokenizer",
-        settings=_of_plan("vocab_size"),
+        settings=lambda life: {"vocab_size": life.plan.vocab_size, "kind": life.recipe.tokenizer.kind},
         reads=("corpus/train.jsonl",),
         work=_tokenizer,
         writes=("tokenizer/tokenizer.json", "tokenizer/tokenizer_config.json"),
@@ -211,6 +248,7 @@ STAGES = (
         name="pretrain",
         settings=lambda life: {
             **_chosen(life.plan.model_dump(mode="json"), PRETRAIN_KEYS),
+            **_chosen(life.recipe.pretrain.model_dump(), GIVEN_KEYS),
             "samples": life.recipe.model_dump(mode="json")["pretrain"]["samples"],
         },
         reads=("corpus/train.jsonl", "corpus/validation.jsonl", "tokenizer/tokenizer.json"),
@@ -268,6 +306,30 @@ STAGES = (
         owns=("report",),
     ),
 )
+
+
+HELD_OUT = Stage(
+    name="held_out",
+    settings=lambda life: None,
+    reads=(*_model("base"), "corpus/validation.jsonl"),
+    work=_held_out,
+    writes=("exam/held_out.json",),
+    owns=("exam",),
+)
+
+
+def stages_of(recipe: Recipe) -> tuple[Stage, ...]:
+    """All of them; without Aldea the base model alone, and what it makes of the held-out text."""
+    if recipe.corpus.aldea:
+        return STAGES
+    named = {stage.name: stage for stage in STAGES}
+    return (
+        replace(named["corpus"], writes=("corpus/train.jsonl", "corpus/validation.jsonl")),
+        named["tokenizer"],
+        named["pretrain"],
+        HELD_OUT,
+        replace(named["report"], reads=("exam/*.json", *_model("base"))),
+    )
 
 
 def _file_digest(*names: str) -> str:

@@ -10,6 +10,7 @@ STAGE_NAMES = {
     "corpus": ("corpus", "corpus"),
     "tokenizer": ("tokenizador", "tokenizer"),
     "pretrain": ("preentrenamiento", "pretraining"),
+    "held_out": ("texto reservado", "held-out text"),
     "exam_base": ("primer examen", "first exam"),
     "finetune": ("ajuste fino", "fine-tuning"),
     "exam": ("segundo examen", "second exam"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import tokenizers
 from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers, trainers
@@ -28,6 +28,11 @@ TEMPLATE_WORDS = (
 TEMPLATE_REPEATS = 5_000
 """What the chat template writes is learned as if frequent, so that a role or a key of a tool costs one token."""
 
+CHARACTER_PATTERN = r"[\s\S]"
+"""Each character alone: merges join the bytes of one character and no more."""
+CHARACTERS = 320
+"""A vocabulary of characters of which no size is given: special tokens, bytes, 58 characters of several bytes."""
+
 SMALLEST, LARGEST, STEP = 512, 32_768, 64
 FEWEST = len(SPECIAL_TOKENS) + 256
 
@@ -48,13 +53,17 @@ def vocabulary_for(text_bytes: int) -> VocabularyRule:
     return VocabularyRule(size, f"4096 · √({text_bytes / 2**20:.1f} MiB / 8 MiB), as a power of two")
 
 
-def train_tokenizer(texts: Iterable[str], vocab_size: int | None = None) -> Tokenizer:
-    """The same texts in the same order give the same tokenizer.
+def train_tokenizer(
+    texts: Iterable[str], vocab_size: int | None = None, kind: Literal["bpe", "characters"] = "bpe"
+) -> Tokenizer:
+    """The same texts in the same order give the same tokenizer. "characters": a token is a character at most.
 
     `vocab_size` counts the 6 special tokens and the 256 bytes; None takes `vocabulary_for` the texts' size,
     for which a collection is read twice and an iterator held in memory. Where the texts have no more pairs to
     merge, the vocabulary is filled with reserved special tokens up to a multiple of 64.
     Raises InputError for a vocabulary under 262 or a text with a lone surrogate."""
+    if vocab_size is None and kind == "characters":
+        vocab_size = CHARACTERS
     if vocab_size is None:
         if isinstance(texts, Iterator):
             texts = list(texts)
@@ -62,7 +71,12 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int | None = None) -> Toke
     if vocab_size < FEWEST:
         raise InputError(f"a vocabulary of {vocab_size} is too small", mend=f"{FEWEST} is the least")
     backend = tokenizers.Tokenizer(models.BPE())
-    split = pre_tokenizers.Split(Regex(QWEN2_PATTERN), behavior="isolated")
+    pattern, template = (
+        (CHARACTER_PATTERN, "")
+        if kind == "characters"
+        else (QWEN2_PATTERN, TEMPLATE_WORDS * TEMPLATE_REPEATS)
+    )
+    split = pre_tokenizers.Split(Regex(pattern), behavior="isolated")
     to_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     backend.pre_tokenizer = pre_tokenizers.Sequence([split, to_bytes])
     backend.decoder = decoders.ByteLevel()
@@ -73,7 +87,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int | None = None) -> Toke
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    everything = chain([TEMPLATE_WORDS * TEMPLATE_REPEATS], map(_checked, texts))
+    everything = chain([template], map(_checked, texts))
     backend.train_from_iterator(everything, trainer)
     size = backend.get_vocab_size()
     missing = min(-size % STEP, vocab_size - size)

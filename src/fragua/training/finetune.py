@@ -15,6 +15,7 @@ from fragua.models import load_model
 from fragua.models.calls import share
 from fragua.progress import console
 from fragua.settings import Settings
+from fragua.tokens.loader import Loader
 from fragua.tokens.prepare import tokenize_conversations
 from fragua.tokens.shards import Shards
 from fragua.tokens.tokenizer import Tokenizer
@@ -105,6 +106,7 @@ def finetune(
     trainer = Trainer(
         model, objective, training, out, label="finetune", sample=sample, on_step=on_step, on_sample=on_sample
     )
+    assert isinstance(objective.loader, Loader), "conversations are packed"
     figures = trainer.run() | {"conversations": len(train) + len(held_out)}
     for what in ("truncated", "dropped"):
         if number := objective.loader.counts[what]:

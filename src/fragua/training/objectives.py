@@ -15,6 +15,7 @@ from fragua.models.visibility import documents
 from fragua.tokens.loader import Batch, Loader, evaluation_rows
 from fragua.tokens.shards import Shards
 from fragua.tokens.tokenizer import Tokenizer
+from fragua.tokens.windows import Windows
 from fragua.training.copying import CopyingLessons
 from fragua.training.cross_entropy import IGNORE, chunked_cross_entropy
 
@@ -50,9 +51,12 @@ class NextToken:
         seed: int,
         split_long: bool,
         copying_rows: int = 0,
+        windows: bool = False,
     ):
-        """copying_rows: so many rows from the start on are mixed with copying lessons."""
-        self.loader = Loader(train, context, seed, split_long=split_long)
+        """copying_rows: so many rows from the start on are mixed with copying lessons. windows: over few long texts."""
+        self.loader: Loader | Windows = (
+            Windows(train, context, seed) if windows else Loader(train, context, seed, split_long=split_long)
+        )
         self.held_out, self.context, self.split_long = validation, context, split_long
         self.bytes_V = tokenizer.byte_lengths_V
         self.lessons = CopyingLessons(copying_rows, context, np.flatnonzero(self.bytes_V), seed)

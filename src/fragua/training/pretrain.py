@@ -39,13 +39,18 @@ class PretrainSettings(Settings):
     micro_rows: int | None = Field(default=None, gt=0)
     """Rows that go through at once; None: as many as memory and cache take well."""
     learning_rate: float | None = Field(default=None, gt=0)
+    weight_decay: float = Field(default=0.1, ge=0)
     optimizer: Literal["muon", "adamw"] = "muon"
+    rows: Literal["packed", "windows"] = "packed"
+    """Documents packed into rows; or windows over few long texts, at another offset in every epoch."""
     copying_steps: int | None = Field(default=None, ge=0)
     """Steps from the start on in which some rows are copying lessons; None: 200, or a quarter of all; 0: none."""
     seed: int = 0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     compile: Literal["auto", "on", "off"] = "auto"
     evaluate_every: int | None = Field(default=None, gt=0)
+    evaluate_rows: int = Field(default=64, gt=0)
+    """Of held-out text, from its beginning on."""
     sample_every: int | None = Field(default=None, gt=0)
     checkpoint_every_s: float = Field(default=30.0, ge=0)
     sample_prompts: list[dict[str, str]] = PROMPTS
@@ -64,10 +69,12 @@ class PretrainSettings(Settings):
                 micro_rows=self.micro_rows,
                 learning_rate=self.learning_rate or round(peak * (256 / width) ** 0.5, 6),
                 optimizer=self.optimizer,
+                weight_decay=self.weight_decay,
                 warmup_steps=max(5, min(40, self.steps // 20)),
                 precision=self.precision,
                 compile=self.compile,
                 evaluate_every=self.evaluate_every or max(10, self.steps // 20),
+                evaluate_rows=self.evaluate_rows,
                 sample_every=self.sample_every or max(10, self.steps // 10),
                 checkpoint_every_s=self.checkpoint_every_s,
             )
@@ -111,6 +118,7 @@ def pretrain(
         config.context,
         settings.seed,
         split_long=True,
+        windows=settings.rows == "windows",
         copying_rows=settings.lessons() * max(1, settings.batch_tokens // config.context),
     )
     twin = share(model)

@@ -12,6 +12,7 @@ from fragua.recipes.report.charts import Curve
 from fragua.recipes.words import size
 
 STAGE_ORDER = ("corpus", "tokenizer", "pretrain", "exam_base", "finetune", "exam", "talk")
+BASE_ORDER = ("corpus", "tokenizer", "pretrain", "held_out")
 FOLDERS = ("corpus", "tokenizer", "base", "assistant")
 SAMPLE_STEPS = 7
 ANSWERS_SHOWN = 5
@@ -37,6 +38,7 @@ def collect(out: Path) -> dict[str, Any]:
     plan = read_json(out / "plan.json")
     entries = {entry["name"]: entry for entry in run["stages"]}
     estimates = plan["plan"]["estimates"]["seconds"]
+    aldea = run["settings"]["corpus"].get("aldea", True)
     stages = [
         {
             "name": name,
@@ -46,7 +48,7 @@ def collect(out: Path) -> dict[str, Any]:
             "expected": estimates.get(name, 0.0),
         }
         | entries.get(name, {})
-        for name in STAGE_ORDER
+        for name in (STAGE_ORDER if aldea else BASE_ORDER)
     ]
     base, assistant = (
         read_rows(out / "base" / "metrics.jsonl"),
@@ -56,6 +58,8 @@ def collect(out: Path) -> dict[str, Any]:
     return {
         "run": run,
         "folder": str(out),
+        "aldea": aldea,
+        "held_out": _if_there(out / "exam" / "held_out.json"),
         "plan": plan["plan"],
         "machine_rows": machine_rows(plan["machine"]),
         "stages": stages,
@@ -72,7 +76,7 @@ def collect(out: Path) -> dict[str, Any]:
         "wrong": _answers(after, False),
         "talk": _if_there(out / "talk" / "conversation.json"),
         "strangers": _if_there(out / "talk" / "strangers.json"),
-        "questions": questions(after, run["settings"]["talk"]["turns"]),
+        "questions": questions(after, run["settings"]["talk"]["turns"]) if aldea else [],
         "corpus": _if_there(out / "corpus" / "corpus.json"),
         "own": own_documents(_if_there(out / "corpus" / "corpus.json"), before, after),
         "folders": {name: _size(out / name) for name in FOLDERS if (out / name).is_dir()},
