@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,7 +14,11 @@ from transformers import AutoModelForMaskedLM, AutoModelForPreTraining, AutoMode
 import fragua
 from fragua.errors import InputError
 from fragua.files import read_jsonl
-from fragua.inference.language_model import LanguageModel
+from fragua.models import initialise, save_model
+from fragua.models.build import build
+from fragua.models.family_start import start_family
+from fragua.models.io import load
+from fragua.models.presets import Trained, preset
 from fragua.tokens.frames import FRAMES
 from fragua.tokens.prepare import tokenize_corpus
 from fragua.tokens.shards import Shards
@@ -111,7 +117,8 @@ def test_a_family_learns_and_shows_it(
     gap = {"t5": "<extra_id_0>"}.get(family, Tokenizer.load(framed / family).configured("mask_token"))
     asked = "la forja canta" if choices.get("t5_learns") == "prefix" else f"la forja {gap}."
     assert samples[-1]["prompt"] == asked and isinstance(samples[-1]["text"], str)
-    assert isinstance(fragua.load(tmp_path / "m"), LanguageModel)
+    call = re.findall(r"print\((lm\..*)\)", (tmp_path / "m" / "README.md").read_text("utf-8"))
+    assert eval(call[0], {"lm": fragua.load(tmp_path / "m")}) is not None, "what the card says is what works"
 
 
 @pytest.mark.parametrize(
@@ -143,6 +150,20 @@ def test_transformers_finds_the_same_loss_on_the_same_batch(
         AutoTokenizer.from_pretrained(tmp_path / "m")("la forja")["input_ids"]
         == lm.tokenizer.framed("la forja").ids
     )
+
+
+@pytest.mark.parametrize("family", get_args(Trained))
+def test_every_shape_that_is_trained_can_be_loaded(family: Trained, tmp_path: Path) -> None:
+    """Also where heads are narrower than usual; the count of parameters is the true one."""
+    config = preset(family, 1, 64, 512, pad_id=3, width=64, heads=4)
+    model = build(config)
+    initialise(model, 0)
+    start_family(model, 0)
+    save_model(model, tmp_path)
+    assert load(tmp_path).config == config
+    assert sum(each.numel() for each in model.parameters()) == config.parameters()
+    with pytest.raises(InputError, match="width of 60 cannot be parted"):
+        preset("bert", 1, 64, 64, pad_id=3, width=60, heads=7)
 
 
 def test_a_tokenizer_without_the_familys_tokens_is_named(tiny: Path, tmp_path: Path) -> None:

@@ -70,21 +70,7 @@ def test_words_and_sentences_are_found_in_tokens(bert: Tokenizer) -> None:
     assert words_T[0] == words_T[-1] == -1
     groups = [bert.decode(ids_T[words_T == word].tolist()).strip() for word in np.unique(words_T)[1:]]
     words = [stripped for word in groups if (stripped := word.strip(" ¿?.,;…")).isalpha()]
-    assert words == [
-        "La",
-        "forja",
-        "canta",
-        "de",
-        "noche",
-        "Duerme",
-        "el",
-        "hierro",
-        "The",
-        "iron",
-        "sings",
-        "niño",
-        "años",
-    ]
+    assert " ".join(words) == "La forja canta de noche Duerme el hierro The iron sings niño años"
     found = [bert.decode(each.tolist()).strip() for each in vocabulary.sentences(ids_T, 100)]
     assert found == ["La forja canta de noche.", "¿Duerme el hierro?", "The iron sings; niño, 37 años…"]
     assert max(map(len, vocabulary.sentences(ids_T, 3))) == 3

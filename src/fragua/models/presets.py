@@ -52,10 +52,14 @@ def preset(
     plain = decoder_config(depth, vocab_size, context, width=width, heads=heads, tied=tied)
     if family == "qwen3":
         return plain
+    if plain.width % plain.heads:
+        what = f"a width of {plain.width} cannot be parted among {plain.heads} heads"
+        raise InputError(what, "pretrain", "choose a multiple")
     choices = CHOICES[family]
     if choices.get("tied") and not tied:
         raise InputError(f"{family} is always tied", "tied", "leave it true")
     values = plain.model_dump() | {"family": family, "qk_norm": False, **choices}
+    values["head_width"] = plain.width // plain.heads
     if family not in ("llama", "gpt2"):
         values["pad_id"] = pad_id
     if values["ffn"] == "plain":
