@@ -14,6 +14,11 @@ def pretrain(
     corpus: Annotated[Path, typer.Argument(help="Corpus directory (train.jsonl, validation.jsonl).")],
     tokenizer: Annotated[Path, typer.Option(help="Tokenizer directory.")],
     out: Annotated[Path, typer.Option(help="Model directory to make; an unfinished one is gone on with.")],
+    family: Annotated[str, typer.Option(help="qwen3, llama, gpt2, bert, roberta, t5 or xlnet.")] = "qwen3",
+    t5_learns: Annotated[str, typer.Option(help="T5: spans (hidden ones are written) or prefix.")] = "spans",
+    whole_words: Annotated[
+        bool, typer.Option("--whole-words", help="Masks hide whole words (bert, roberta).")
+    ] = False,
     depth: Annotated[int, typer.Option(help="Layers; the width is 64 times that, 128 at least.")] = 4,
     width: Annotated[int | None, typer.Option(help="Width, if not from the depth.")] = None,
     heads: Annotated[int | None, typer.Option(help="Attention heads, if not from the width.")] = None,

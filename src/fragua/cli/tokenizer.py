@@ -10,6 +10,7 @@ app = typer.Typer(help="Learn a tokenizer from text.", no_args_is_help=True, ric
 
 CORPUS = typer.Argument(..., help="A corpus folder (its train.jsonl), a .jsonl file or a text file.")
 VOCAB_SIZE = typer.Option(None, help="Tokens in the vocabulary; by default derived from the corpus.")
+FAMILY = typer.Option(None, help="Of models it is for: bert, roberta, t5 and xlnet have tokens of their own.")
 OUT = typer.Option(..., help="The folder to write tokenizer.json and its companions to.")
 JSON = typer.Option(False, "--json", help="One JSON object on standard output.")
 
@@ -21,7 +22,11 @@ def _group() -> None:
 
 @app.command()
 def train(
-    corpus: Path = CORPUS, vocab_size: int | None = VOCAB_SIZE, out: Path = OUT, as_json: bool = JSON
+    corpus: Path = CORPUS,
+    vocab_size: int | None = VOCAB_SIZE,
+    family: str | None = FAMILY,
+    out: Path = OUT,
+    as_json: bool = JSON,
 ) -> None:
     """Learn a byte-level BPE vocabulary and say how well it fits each language."""
     import json
@@ -42,7 +47,7 @@ def train(
         vocab_size, why = vocabulary_for(size)
     started = time.monotonic()
     with console.status(f"learning {vocab_size:,} tokens"):
-        tokenizer = train_tokenizer((text for _, text in texts), vocab_size)
+        tokenizer = train_tokenizer((text for _, text in texts), vocab_size, family)
     tokenizer.save(out)
     seconds = time.monotonic() - started
     held_out = texts.path.with_name("validation.jsonl")

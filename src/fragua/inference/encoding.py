@@ -132,6 +132,15 @@ def fill(model: Model, tokenizer: Tokenizer, text: str, top_k: int) -> list[list
     return filled
 
 
+def fill_ids(model: Model, tokenizer: Tokenizer, ids: list[int]) -> Tensor:
+    """Logits [gaps, V] for the masks among the tokens of a text, around which the family's frame is put."""
+    frame = tokenizer.framed("").ids
+    ids = [*ids, *frame] if frame[-1] == tokenizer.cls_id else [frame[0], *ids, *frame[1:]]
+    types = [0] * (len(ids) - 1) + [2 if ids[-1] == tokenizer.cls_id else 0]
+    gaps = [place for place, token in enumerate(ids) if token == tokenizer.mask_id]
+    return _gap_logits(model, Framed(ids, types), gaps)
+
+
 def _joined(before: str, word: str, token: str, after: str) -> str:
     """WordPiece's `##` goes on with the word before; others carry their space."""
     if token.startswith("##"):

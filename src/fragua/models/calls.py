@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 from torch import Tensor, nn
 
@@ -45,9 +47,16 @@ class Model(nn.Module):
         """The last state of each token that is read, [B, T, D]."""
         raise NotImplementedError
 
+    def blocks(self) -> list[nn.Module]:
+        """Those of all stacks."""
+        return [block for stack in self.modules() if isinstance(stack, Transformer) for block in stack.blocks]
+
     def new_cache(self, batch: int, length: int) -> Cache:
         weight = self.transformer.embedding.weight
         return Cache(self.config, batch, length, weight.dtype, weight.device)
+
+
+AnyModel = TypeVar("AnyModel", bound=Model)
 
 
 class Decoder(Model):
@@ -89,7 +98,7 @@ class Decoder(Model):
 
 
 @torch.no_grad()
-def initialise(model: Decoder, seed: int) -> None:
+def initialise(model: Model, seed: int) -> None:
     """All initialisation, in one place.
 
     Matrices are normal with deviation 1/√fan-in; projections back into the stream start at zero, so that every
@@ -110,8 +119,8 @@ def initialise(model: Decoder, seed: int) -> None:
             module.look_for_likes()
 
 
-def share(model: Decoder) -> Decoder:
+def share(model: AnyModel) -> AnyModel:
     """A second module on the same parameters, in evaluation mode: uncompiled, for sampling while training."""
-    twin = Decoder(model.config)
+    twin = type(model)(model.config)
     twin.load_state_dict(model.state_dict(keep_vars=True), assign=True)
     return twin.eval()

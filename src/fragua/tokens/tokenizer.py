@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +25,12 @@ END, TURN_START, TURN_END, PAD = "<|endoftext|>", "<|im_start|>", "<|im_end|>", 
 TOOL_CALL, TOOL_CALL_END = "<tool_call>", "</tool_call>"
 SPECIAL_TOKENS = (END, TURN_START, TURN_END, PAD, TOOL_CALL, TOOL_CALL_END)
 
+
+def sentinel(number: int) -> str:
+    """The mark of a gap, as T5 writes it."""
+    return f"<extra_id_{number}>"
+
+
 OTHER_TURN_ENDS = ("<|eot_id|>", "<end_of_turn>", "<|end|>")
 """How other families end a turn, for their directories."""
 
@@ -39,7 +46,8 @@ class Tokenizer:
     """A `tokenizers.Tokenizer` with what the project asks of it.
 
     `config` is the content of `tokenizer_config.json`, `chat_template` a Jinja2 template or None.
-    `end_id`, `turn_end_id`, `pad_id` and `mask_id` are None where a tokenizer has no such token."""
+    `end_id`, `turn_end_id`, `pad_id`, `cls_id`, `sep_id` and `mask_id` are None where a tokenizer has no such token;
+    `sentinel_ids` are T5's marks of gaps, in their order."""
 
     def __init__(
         self,
@@ -59,6 +67,8 @@ class Tokenizer:
         self.turn_end_id = self._first_special(TURN_END, *OTHER_TURN_ENDS)
         self.pad_id = self._first_special(PAD, self.configured("pad_token"))
         self.mask_id = self._first_special(self.configured("mask_token"))
+        self.cls_id = self._first_special(self.configured("cls_token"))
+        self.sep_id = self._first_special(self.configured("sep_token"))
         eos_id = self._first_special(self.configured("eos_token"))
         known = {i for i in (self.end_id, self.turn_end_id, eos_id) if i is not None}
         self.stop_ids = tuple(sorted(known))
@@ -126,6 +136,11 @@ class Tokenizer:
     def byte_lengths_V(self) -> np.ndarray:
         """int64 [V]: how many bytes of text each token stands for (0 for special ones), for bits per byte."""
         return np.array([len(self.token_bytes(i)) for i in range(self.vocab_size)], dtype=np.int64)
+
+    @cached_property
+    def sentinel_ids(self) -> list[int]:
+        marks = takewhile(self.special_ids.__contains__, map(sentinel, count()))
+        return [self.special_ids[mark] for mark in marks]
 
     @cached_property
     def vocab_size(self) -> int:

@@ -8,9 +8,10 @@ from itertools import chain
 from typing import Literal, NamedTuple
 
 import tokenizers
-from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 
 from fragua.errors import InputError
+from fragua.tokens.frames import frame_of, put_around, special_token
 from fragua.tokens.templates import builtin_template
 from fragua.tokens.tokenizer import END, PAD, SPECIAL_TOKENS, Tokenizer
 
@@ -34,7 +35,6 @@ CHARACTERS = 320
 """A vocabulary of characters of which no size is given: special tokens, bytes, 58 characters of several bytes."""
 
 SMALLEST, LARGEST, STEP = 512, 32_768, 64
-FEWEST = len(SPECIAL_TOKENS) + 256
 
 
 class VocabularyRule(NamedTuple):
@@ -54,22 +54,31 @@ def vocabulary_for(text_bytes: int) -> VocabularyRule:
 
 
 def train_tokenizer(
-    texts: Iterable[str], vocab_size: int | None = None, kind: Literal["bpe", "characters"] = "bpe"
+    texts: Iterable[str],
+    vocab_size: int | None = None,
+    kind: Literal["bpe", "characters"] = "bpe",
+    family: str | None = None,
 ) -> Tokenizer:
-    """The same texts in the same order give the same tokenizer. "characters": a token is a character at most.
+    """The same texts in the same order give the same tokenizer, with the special tokens and the frame of a family.
+    "characters": a token is a character at most.
 
-    `vocab_size` counts the 6 special tokens and the 256 bytes; None takes `vocabulary_for` the texts' size,
-    for which a collection is read twice and an iterator held in memory. Where the texts have no more pairs to
-    merge, the vocabulary is filled with reserved special tokens up to a multiple of 64.
-    Raises InputError for a vocabulary under 262 or a text with a lone surrogate."""
+    `vocab_size` counts the special tokens (6, and the family's) and the 256 bytes; None takes `vocabulary_for` the
+    texts' size, for which a collection is read twice and an iterator held in memory. Where the texts have no more
+    pairs to merge, the vocabulary is filled with reserved special tokens up to a multiple of 64.
+    Raises InputError for a vocabulary too small for them, an unknown family, or a text with a lone surrogate."""
+    frame = frame_of(family)
+    named = frame.named if frame else {}
+    extra = [*SPECIAL_TOKENS, *(frame.marks if frame else [])]
+    specials = [*extra, *named.values()]
+    fewest = len(specials) + 256
     if vocab_size is None and kind == "characters":
-        vocab_size = CHARACTERS
+        vocab_size = max(CHARACTERS, fewest)
     if vocab_size is None:
         if isinstance(texts, Iterator):
             texts = list(texts)
         vocab_size = vocabulary_for(sum(len(_utf8(text)) for text in texts)).vocab_size
-    if vocab_size < FEWEST:
-        raise InputError(f"a vocabulary of {vocab_size} is too small", mend=f"{FEWEST} is the least")
+    if vocab_size < fewest:
+        raise InputError(f"a vocabulary of {vocab_size} is too small", mend=f"{fewest} is the least")
     backend = tokenizers.Tokenizer(models.BPE())
     pattern, template = (
         (CHARACTER_PATTERN, "")
@@ -83,7 +92,7 @@ def train_tokenizer(
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
         min_frequency=2,
-        special_tokens=[_special(token) for token in SPECIAL_TOKENS],
+        special_tokens=[special_token(token, frame) for token in specials],
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
@@ -91,26 +100,24 @@ def train_tokenizer(
     backend.train_from_iterator(everything, trainer)
     size = backend.get_vocab_size()
     missing = min(-size % STEP, vocab_size - size)
-    backend.add_special_tokens([_special(f"<|reserved_{i}|>") for i in range(missing)])
-    return Tokenizer(backend, tokenizer_config(), builtin_template())
+    backend.add_special_tokens([special_token(f"<|reserved_{i}|>") for i in range(missing)])
+    if frame:
+        put_around(backend, frame)
+    return Tokenizer(backend, tokenizer_config(extra) | named, builtin_template())
 
 
-def tokenizer_config() -> dict[str, object]:
-    """What transformers reads beside `tokenizer.json`: no token before the text, no clean-up after it."""
+def tokenizer_config(specials: Iterable[str]) -> dict[str, object]:
+    """What transformers reads beside `tokenizer.json`: no clean-up of text, and which tokens are special."""
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "add_prefix_space": False,
         "bos_token": None,
         "clean_up_tokenization_spaces": False,
         "eos_token": END,
-        "extra_special_tokens": [token for token in SPECIAL_TOKENS if token not in (END, PAD)],
+        "extra_special_tokens": [token for token in specials if token not in (END, PAD)],
         "pad_token": PAD,
         "unk_token": None,
     }
-
-
-def _special(token: str) -> AddedToken:
-    return AddedToken(token, special=True, normalized=False)
 
 
 def _utf8(text: str) -> bytes:

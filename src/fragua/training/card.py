@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Environment
 
@@ -13,13 +13,13 @@ from fragua.models.io import read_config
 CARD = """---
 language: [es, en]
 library_name: transformers
-pipeline_tag: text-generation
+pipeline_tag: {{ use.task }}
 tags: [fragua]
 ---
 
 # {{ "Asistente" if assistant else "Modelo base" }} de Fragua
 
-{{ "Un modelo afinado con conversaciones" if assistant else "Un modelo base: continúa textos" }}, entrenado desde cero.
+{{ "Un modelo afinado con conversaciones" if assistant else "Un modelo base: " + use.es }}, entrenado desde cero.
 
 | | |
 |---|---|
@@ -45,7 +45,7 @@ conoce nada posterior a ellos. No sirve para decisiones de salud, dinero o derec
 
 # Fragua {{ "assistant" if assistant else "base model" }}
 
-{{ "A model fine-tuned on conversations" if assistant else "A base model: it continues texts" }}, trained from scratch.
+{{ "A model fine-tuned on conversations" if assistant else "A base model: " + use.en }}, trained from scratch.
 
 | | |
 |---|---|
@@ -72,10 +72,40 @@ nothing later than them. It is no help for decisions of health, money or law.
 ```python
 import fragua
 lm = fragua.load("{{ folder }}")
-print({{ 'lm.chat([{"role": "user", "content": "Hola"}]).content' if assistant \
-else 'lm.generate("Había una vez", max_tokens=50).text' }})
+print({{ 'lm.chat([{"role": "user", "content": "Hola"}]).content' if assistant else use.call }})
 ```
 """
+
+
+class Use(NamedTuple):
+    """What a base model is for."""
+
+    task: str
+    """transformers' name of it."""
+    es: str
+    en: str
+    call: str
+
+
+CONTINUES = Use(
+    "text-generation",
+    "continúa textos",
+    "it continues texts",
+    'lm.generate("Había una vez", max_tokens=50).text',
+)
+FILLS = Use(
+    "fill-mask",
+    "rellena huecos y da vectores",
+    "it fills gaps and gives vectors",
+    'lm.fill("Había una [MASK].")',
+)
+READS = Use(
+    "text2text-generation",
+    "lee un texto y escribe lo que falta",
+    "it reads a text and writes what is missing",
+    'lm.generate("Había una <extra_id_0>.", max_tokens=20).text',
+)
+USES = {"bert": FILLS, "roberta": FILLS, "xlnet": FILLS, "t5": READS}
 
 
 def write_card(directory: Path, exam: dict[str, Any] | None = None) -> None:
@@ -94,6 +124,7 @@ def write_card(directory: Path, exam: dict[str, Any] | None = None) -> None:
             exam=exam,
             documents=(exam or {}).get("by_part", {}).get("documents"),
             line=_share,
+            use=USES.get(config.family, CONTINUES),
             folder=directory.name,
             number=lambda value: f"{value:,}".replace(",", "\u202f"),
         )

@@ -9,7 +9,8 @@ from typing import Any
 from fragua import __version__
 from fragua.errors import InputError
 from fragua.files import digest_file, flat, read_json, write_json
-from fragua.models import Decoder, Stack, save_model
+from fragua.models import Stack, save_model
+from fragua.models.calls import Model
 from fragua.progress import console
 from fragua.tokens.tokenizer import Tokenizer
 from fragua.training.card import write_card
@@ -56,7 +57,7 @@ def announce(label: str, config: Stack, training: Training) -> None:
 
 def finish(
     out: Path,
-    model: Decoder,
+    model: Model,
     tokenizer: Tokenizer,
     kind: str,
     figures: dict[str, Any],

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from fragua.models import Decoder
+from fragua.models.calls import Model
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """Coefficients a, b, c of X <- a X + b (X Xᵀ) X + c (X Xᵀ)² X (Jordan et al. 2024, Muon)."""
@@ -65,20 +65,21 @@ class Muon(torch.optim.Optimizer):
                 target.add_(update, alpha=-0.2 * max(rows, columns) ** 0.5 * group["lr"])
 
 
-def block_matrices(model: Decoder) -> list[tuple[nn.Parameter, list[int]]]:
+def block_matrices(model: Model) -> list[tuple[nn.Parameter, list[int]]]:
     """Every matrix inside the blocks, with the row counts of the matrices fused in it."""
     config = model.config
     query, key = config.heads * config.head_width, config.kv_heads * config.head_width
     fused = {"qkv": [query, key, key], "gate_up": [config.ffn_width, config.ffn_width]}
     return [
         (parameter, fused.get(name.split(".")[-2], [parameter.shape[0]]))
-        for name, parameter in model.transformer.blocks.named_parameters()
+        for block in model.blocks()
+        for name, parameter in block.named_parameters()
         if parameter.ndim == 2
     ]
 
 
 def make_optimizers(
-    model: Decoder,
+    model: Model,
     kind: Literal["muon", "adamw"],
     learning_rate: float,
     weight_decay: float,

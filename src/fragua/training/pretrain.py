@@ -9,16 +9,22 @@ from pydantic import Field
 
 from fragua.errors import InputError
 from fragua.files import digest_file, read_json
-from fragua.models import Decoder, decoder_config, initialise
+from fragua.inference.language_model import LanguageModel
+from fragua.models import initialise
+from fragua.models.build import build
 from fragua.models.calls import share
+from fragua.models.family_start import start_family
+from fragua.models.presets import Trained, preset
 from fragua.settings import Settings
+from fragua.tokens.frames import FRAMES
 from fragua.tokens.prepare import tokenize_corpus
 from fragua.tokens.shards import Shards
 from fragua.tokens.tokenizer import Tokenizer
 from fragua.training import copying
 from fragua.training.directory import announce, claim, finish, finished_figures
+from fragua.training.families import T5Learns, check_tokenizer, make_objective, sampler
 from fragua.training.machine import device
-from fragua.training.objectives import NextToken
+from fragua.training.objectives import NextToken, Objective
 from fragua.training.trainer import OnRow, Trainer, Training
 
 PROMPTS = [{"lang": "es", "text": "Había una vez"}, {"lang": "en", "text": "Once upon a time"}]
@@ -29,6 +35,10 @@ class PretrainSettings(Settings):
 
     corpus: Path
     tokenizer: Path
+    family: Trained = "qwen3"
+    t5_learns: T5Learns = "spans"
+    whole_words: bool = False
+    """Masks hide all the tokens of a word (bert, roberta)."""
     depth: int = Field(default=4, gt=0, le=128)
     width: int | None = Field(default=None, gt=0)
     heads: int | None = Field(default=None, gt=0)
@@ -84,7 +94,7 @@ class PretrainSettings(Settings):
 def pretrain(
     settings: PretrainSettings, out: str | Path, on_step: OnRow | None = None, on_sample: OnRow | None = None
 ) -> dict[str, Any]:
-    """Trains a decoder from scratch; an unfinished `out` is gone on with, a finished one left as it is.
+    """Trains a model from scratch; an unfinished `out` is gone on with, a finished one left as it is.
 
     Returns the figures of its last step. Raises InputError where corpus or tokenizer are not as needed or `out` holds
     another run, RunError as the trainer does."""
@@ -92,15 +102,18 @@ def pretrain(
     tokenizer = Tokenizer.load(settings.tokenizer)
     if tokenizer.end_id is None:
         raise InputError("the tokenizer has no end-of-text token", settings.tokenizer)
+    check_tokenizer(settings.family, tokenizer, settings.tokenizer)
     train, held_out = (_corpus_file(settings.corpus, name) for name in ("train.jsonl", "validation.jsonl"))
     data = {"train": digest_file(train), "validation": digest_file(held_out), "tokenizer": tokenizer.digest}
-    config = decoder_config(
+    config = preset(
+        settings.family,
         settings.depth,
         tokenizer.vocab_size,
         settings.context,
         width=settings.width,
         heads=settings.heads,
         tied=settings.tied,
+        pad_id=tokenizer.pad_id or 0,
     )
     training = settings.training(config.width)
     kept = settings.model_dump(mode="json", exclude={"corpus", "tokenizer"})
@@ -109,41 +122,46 @@ def pretrain(
         return figures
     announce("pretrain", config, training)
     shards = [_shards(path, tokenizer, out / "shards" / path.stem) for path in (train, held_out)]
-    model = Decoder(config).to(device())
+    model = build(config).to(device())
     initialise(model, settings.seed)
-    objective = NextToken(
-        shards[0],
-        shards[1],
-        tokenizer,
-        config.context,
-        settings.seed,
-        split_long=True,
-        windows=settings.rows == "windows",
-        copying_rows=settings.lessons() * max(1, settings.batch_tokens // config.context),
-    )
-    twin = share(model)
-
-    def sample() -> list[dict[str, Any]]:
-        from fragua.inference.language_model import LanguageModel
-
-        lm = LanguageModel(twin, tokenizer)
-        return [
-            {
-                "lang": prompt["lang"],
-                "prompt": prompt["text"],
-                "text": lm.generate(
-                    prompt["text"], max_tokens=48, temperature=0.7, top_k=40, seed=settings.seed
-                ).text,
-            }
-            for prompt in settings.sample_prompts
-        ]
-
+    start_family(model, settings.seed)
+    objective = _objective(settings, shards[0], shards[1], tokenizer)
+    lm = LanguageModel(share(model), tokenizer)
+    sample = sampler(lm, settings.sample_prompts, settings.seed, settings.t5_learns)
     trainer = Trainer(
         model, objective, training, out, label="pretrain", sample=sample, on_step=on_step, on_sample=on_sample
     )
     figures = trainer.run()
     lineage = {"parents": [], "corpus": _card(settings.corpus)}
     return finish(out, model, tokenizer, "base", figures, lineage, ends=[tokenizer.end_id])
+
+
+def _objective(
+    settings: PretrainSettings, train: Shards, held_out: Shards, tokenizer: Tokenizer
+) -> Objective:
+    context, seed = settings.context, settings.seed
+    if settings.family in FRAMES:
+        return make_objective(
+            settings.family,
+            train,
+            held_out,
+            tokenizer,
+            context,
+            seed,
+            whole_words=settings.whole_words,
+            t5_learns=settings.t5_learns,
+        )
+    rows = settings.lessons() * max(1, settings.batch_tokens // context)
+    return NextToken(
+        train,
+        held_out,
+        tokenizer,
+        context,
+        seed,
+        split_long=True,
+        windows=settings.rows == "windows",
+        copying_rows=rows,
+    )
 
 
 def _corpus_file(corpus: Path, name: str) -> Path:

@@ -16,10 +16,9 @@ import torch
 from pydantic import Field
 
 from fragua.errors import RunError
-from fragua.models import Decoder
+from fragua.models.calls import Model
 from fragua.progress import Advance, console, progress_bar
 from fragua.settings import Settings
-from fragua.tokens.loader import Batch
 from fragua.training.checkpoint import load_checkpoint, restore_tensors, save_checkpoint, tensors_of
 from fragua.training.journal import Journal
 from fragua.training.machine import DTYPES, Precision, compiler, fastest, matrix_peaks, memory_bytes
@@ -62,7 +61,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: Decoder,
+        model: Model,
         objective: Objective,
         settings: Training,
         out: Path,
@@ -80,7 +79,7 @@ class Trainer:
             label,
         )
         self.sample, self.on_step, self.on_sample = sample, on_step, on_sample
-        self.device = model.head.weight.device
+        self.device = model.device
         self.context = model.config.context
         self.step, self.tokens, self.seconds = 0, 0, 0.0
         self._stop: int | None = None
@@ -176,7 +175,7 @@ class Trainer:
 
     def _compile(self) -> None:
         """Compiles each block for the one shape that training uses; where that fails, says so and goes on without."""
-        for block in self.model.transformer.blocks:
+        for block in self.model.blocks():
             block.compile(dynamic=False)
         batches = self.objective.validation(self.micro_rows)
         try:
@@ -187,11 +186,11 @@ class Trainer:
                 raise
             console.print(f"compilation failed ({type(error).__name__}): training without it", style="yellow")
             self.compiled = False
-            for block in self.model.transformer.blocks:
+            for block in self.model.blocks():
                 block._compiled_call_impl = None
         self.model.zero_grad()
 
-    def _forward(self, batch: Batch) -> LossSum:
+    def _forward(self, batch: Any) -> LossSum:
         with torch.autocast(self.device.type, DTYPES[self.precision], enabled=self.precision != "float32"):
             return self.objective.loss(self.model, batch)
 
@@ -202,7 +201,7 @@ class Trainer:
         loss, size = 0.0, 0.0
         for batch in batches:
             part = self._forward(batch)
-            (part.loss / max(count, 1)).backward()
+            part.total(count).backward()
             loss += part.loss.item()
             size += part.metrics["bytes"]
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip).item()
