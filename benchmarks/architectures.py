@@ -90,7 +90,7 @@ def measure(seconds: float = SECONDS, width: int = WIDTH, gaps: int = GAPS) -> d
         folder = Path(name)
         documents = write_data(folder)
         for family in FAMILIES:
-            train_tokenizer(documents, VOCABULARY, family).save(folder / family)
+            train_tokenizer(documents, VOCABULARY, family=family).save(folder / family)
             figures = train(family, folder, seconds, width)
             lm = LanguageModel.load(folder / "models" / family)
             parts = [

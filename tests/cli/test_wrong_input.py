@@ -173,7 +173,7 @@ def test_learning(tells: Tells, command: str, told: str) -> None:
         ("import text.txt --out model", "model: is in use by something else"),
         (
             "bench nothing",
-            "no benchmark 'nothing'; known: exam, families, parity, pretrain, two_files, variety",
+            "no benchmark 'nothing'; known: architectures, compression, exam",
         ),
     ],
 )

@@ -43,7 +43,7 @@ def framed(tiny: Path) -> Path:
     """A tokenizer a family in `tiny`, and tokens made with it."""
     texts = [text for _, text in Texts(tiny / "corpus")]
     for family in FAMILIES:
-        tokenizer = train_tokenizer(texts, 448, family)
+        tokenizer = train_tokenizer(texts, 448, family=family)
         tokenizer.save(tiny / family)
         for split in ("train", "validation"):
             tokenize_corpus(tiny / "corpus" / f"{split}.jsonl", tokenizer, tiny / family / split)

@@ -23,7 +23,7 @@ TEXT = "La forja canta de noche. ¿Duerme el hierro? The iron sings; niño, 37 a
 
 @pytest.fixture(scope="module")
 def bert() -> Tokenizer:
-    return train_tokenizer([TEXT] * 9, 330, "bert")
+    return train_tokenizer([TEXT] * 9, 330, family="bert")
 
 
 @given(st.lists(st.integers(-1, 30), max_size=80).map(sorted), st.integers(0, 2**32))

@@ -47,7 +47,7 @@ def train(
         vocab_size, why = vocabulary_for(size)
     started = time.monotonic()
     with console.status(f"learning {vocab_size:,} tokens"):
-        tokenizer = train_tokenizer((text for _, text in texts), vocab_size, family)
+        tokenizer = train_tokenizer((text for _, text in texts), vocab_size, family=family)
     tokenizer.save(out)
     seconds = time.monotonic() - started
     held_out = texts.path.with_name("validation.jsonl")
