@@ -142,6 +142,7 @@ def proofs(python: str, tokenizer: Tokenizer, folder: Path) -> dict[str, Any]:
         if family == "gpt2":
             torch.manual_seed(0)
             sizes = dict(vocab_size=tokenizer.vocab_size, n_positions=256, n_embd=64, n_layer=2, n_head=4)
+            sizes |= dict(bos_token_id=0, eos_token_id=0)
             peer = transformers.GPT2LMHeadModel(
                 transformers.GPT2Config(**sizes, initializer_range=0.2)
             ).eval()

@@ -166,6 +166,10 @@ def test_learning(tells: Tells, command: str, told: str) -> None:
         ("export model --to onnx --out o", "--to: 'onnx' is not a form it writes; two-files, hf, gguf"),
         ("export model --to two-files --dtype q8_0 --out o", "--dtype: 'q8_0' is not for two-files; float32"),
         ("export model --to two-files --out text.txt", "text.txt: is a file, a folder is needed"),
+        (
+            "export model --to hf --dtype float16 --out model",
+            "model: is the model itself; choose another --out",
+        ),
         ("export cut --to gguf --out o", "cut/model.safetensors: cannot be read"),
         ("export foreign --to two-files --out o", "foreign/config.json: unknown model_type 'mamba'"),
         ("import nowhere --out o", "nowhere: no such file"),

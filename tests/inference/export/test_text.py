@@ -152,6 +152,13 @@ def test_a_tokenizer_it_does_not_know_is_refused() -> None:
             read_vocabulary(Tokenizer(tokenizers.Tokenizer.from_str(json.dumps(wrong))))
 
 
+def test_a_tokenizer_without_an_end_goes_on_until_the_context_does(program: Program, tmp_path: Path) -> None:
+    tokenizer = cut_by(None)
+    tokenizer.stop_ids = ()
+    assert program(written(tokenizer, tmp_path), "-p", "una", "-n", 20, "--ids").stdout.count(b" ") == 20
+    assert b"the prompt is empty" in program(tmp_path / "parameters.bin", "-p", "").stderr
+
+
 def test_a_template_that_does_more_than_turns_is_left_out() -> None:
     def turns(template: str | None) -> object:
         return read_turns(Tokenizer(tiny_tokenizer()._backend, {}, template))

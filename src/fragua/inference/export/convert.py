@@ -27,6 +27,8 @@ def export_model(directory: Path, to: str, out: Path, dtype: str | None = None) 
     dtype = dtype or DTYPES[to][0]
     if dtype not in DTYPES[to]:
         raise InputError(f"'{dtype}' is not for {to}", "--dtype", ", ".join(DTYPES[to]))
+    if out.resolve() == directory.resolve():
+        raise InputError("is the model itself", out, "choose another --out")
     if to == "gguf":
         from fragua.inference.export.to_gguf import write_gguf
 

@@ -33,19 +33,16 @@ def write_two_files(model: Decoder, tokenizer: Tokenizer, out: Path, dtype: str)
     stack, rope = model.config, model.transformer.position
     if not isinstance(rope, Rope) or rope.amplitude != 1.0 or (stack.window or stack.context) < stack.context:
         raise InputError(
-            f"run.c does not know this kind of {stack.family}", out, "it runs Llama, Qwen2 and Qwen3"
+            f"run.c does not know this kind of {stack.family}", mend="it runs Llama, Qwen2 and Qwen3"
         )
     if tokenizer.vocab_size > stack.vocab_size:
-        raise InputError(
-            f"{tokenizer.vocab_size} tokens, but the model has {stack.vocab_size} rows for them", out
-        )
+        raise InputError(f"{tokenizer.vocab_size} tokens, but the model has {stack.vocab_size} rows for them")
     sections, fields = _sections(tokenizer)
-    sections["rope"] = rope.inverse.numpy().astype(np.float32).tobytes()
+    sections["rope"] = rope.inverse.numpy().astype("<f4").tobytes()
     fields |= _shape(stack) | {"dtype": DTYPES[dtype]}
     path = make_folder(out) / "parameters.bin"
     with atomic_write(path, "wb") as file, progress_bar("export", stack.parameters(), "weights") as advance:
-        header = _header(sections, fields, 0)
-        file.write(header)
+        file.write(_header(sections, fields, 0))
         for tensor in tensors(model):
             _write(file, tensor, fields["dtype"])
             advance(tensor.size)
@@ -54,7 +51,7 @@ def write_two_files(model: Decoder, tokenizer: Tokenizer, out: Path, dtype: str)
         file.write(_header(sections, fields, total))
     for name in PROGRAMS:
         with atomic_write(out / name, "wb") as file:
-            file.write((Path(run.__file__).with_name(name)).read_bytes())
+            file.write(Path(run.__file__).with_name(name).read_bytes())
     return [path, *(out / name for name in PROGRAMS)]
 
 
@@ -92,20 +89,8 @@ def _aligned(file: IO[bytes], data: np.ndarray) -> None:
 
 
 def _shape(stack: Stack) -> dict[str, Any]:
-    same: tuple[str, ...] = (
-        "layers",
-        "width",
-        "heads",
-        "kv_heads",
-        "head_width",
-        "ffn_width",
-        "context",
-        "qk_norm",
-        "tied",
-    )
-    same += ("norm_eps", "rope_theta")
-    shape = {name: getattr(stack, name) for name in same}
-    return shape | {"rows": stack.vocab_size, "biases": stack.attention_bias, "rope_scale": 1.0}
+    named = {"rows": stack.vocab_size, "biases": stack.attention_bias, "rope_scale": 1.0}
+    return named | {name: getattr(stack, name) for name in NAMES if hasattr(stack, name)}
 
 
 def _sections(tokenizer: Tokenizer) -> tuple[dict[str, bytes], dict[str, Any]]:
@@ -113,7 +98,8 @@ def _sections(tokenizer: Tokenizer) -> tuple[dict[str, bytes], dict[str, Any]]:
     turns = read_turns(tokenizer)
     merges = [(left, right, rank, result) for rank, (left, right, result) in enumerate(words.merges)]
     flags = np.array(words.special, np.uint8) * run.SPECIAL
-    flags[list(tokenizer.stop_ids)] |= run.STOP
+    for stop in tokenizer.stop_ids:
+        flags[stop] |= run.STOP
     if (turn := turn_start_id(tokenizer)) is not None:
         flags[turn] |= run.TURN
     sections = {
