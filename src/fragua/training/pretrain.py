@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from fragua.corpus.source_target import read_pairs
 from fragua.errors import InputError
 from fragua.files import digest_file, read_json
 from fragua.inference.language_model import LanguageModel
@@ -16,7 +17,7 @@ from fragua.models.calls import share
 from fragua.models.family_start import start_family
 from fragua.models.presets import Trained, preset
 from fragua.settings import Settings
-from fragua.tokens.frames import FRAMES
+from fragua.tokens.frames import FRAMES, closed
 from fragua.tokens.prepare import tokenize_corpus
 from fragua.tokens.shards import Shards
 from fragua.tokens.tokenizer import Tokenizer
@@ -25,6 +26,7 @@ from fragua.training.directory import announce, claim, finish, finished_figures
 from fragua.training.families import T5Learns, check_tokenizer, make_objective, sampler
 from fragua.training.machine import device
 from fragua.training.objectives import NextToken, Objective
+from fragua.training.seq2seq import open_pairs, pair_sampler, pairs_objective
 from fragua.training.trainer import OnRow, Trainer, Training
 
 PROMPTS = [{"lang": "es", "text": "Había una vez"}, {"lang": "en", "text": "Once upon a time"}]
@@ -37,6 +39,10 @@ class PretrainSettings(Settings):
     tokenizer: Path
     family: Trained = "qwen3"
     t5_learns: T5Learns = "spans"
+    pairs: bool = False
+    """The corpus is of pairs: rows `{"source", "target", "prefix"?}`."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Of pairs: this share of what is wanted is spread over all tokens."""
     whole_words: bool = False
     """Masks hide all the tokens of a word (bert, roberta)."""
     depth: int = Field(default=4, gt=0, le=128)
@@ -100,6 +106,8 @@ def pretrain(
     another run, RunError as the trainer does."""
     out = Path(out)
     tokenizer = Tokenizer.load(settings.tokenizer)
+    if settings.pairs:
+        tokenizer = closed(tokenizer)
     if tokenizer.end_id is None:
         raise InputError("the tokenizer has no end-of-text token", settings.tokenizer)
     check_tokenizer(settings.family, tokenizer, settings.tokenizer)
@@ -120,20 +128,38 @@ def pretrain(
     claim(out, "base", kept, data)
     if figures := finished_figures(out):
         return figures
-    announce("pretrain", config, training)
-    shards = [_shards(path, tokenizer, out / "shards" / path.stem) for path in (train, held_out)]
     model = build(config).to(device())
     initialise(model, settings.seed)
     start_family(model, settings.seed)
-    objective = _objective(settings, shards[0], shards[1], tokenizer)
     lm = LanguageModel(share(model), tokenizer)
-    sample = sampler(lm, settings.sample_prompts, settings.seed, settings.t5_learns)
+    row_tokens = None
+    objective: Objective
+    if settings.pairs:
+        shards = [open_pairs(read_pairs(path), lm, out / "shards" / path.stem) for path in (train, held_out)]
+        objective, training, row_tokens = pairs_objective(
+            lm, shards[0], shards[1], training, settings.seed, settings.label_smoothing
+        )
+        sample = pair_sampler(lm, held_out)
+    else:
+        shards = [_shards(path, tokenizer, out / "shards" / path.stem) for path in (train, held_out)]
+        objective = _objective(settings, shards[0], shards[1], tokenizer)
+        sample = sampler(lm, settings.sample_prompts, settings.seed, settings.t5_learns)
+    announce("pretrain", config, training)
     trainer = Trainer(
-        model, objective, training, out, label="pretrain", sample=sample, on_step=on_step, on_sample=on_sample
+        model,
+        objective,
+        training,
+        out,
+        label="pretrain",
+        row_tokens=row_tokens,
+        sample=sample,
+        on_step=on_step,
+        on_sample=on_sample,
     )
     figures = trainer.run()
     lineage = {"parents": [], "corpus": _card(settings.corpus)}
-    return finish(out, model, tokenizer, "base", figures, lineage, ends=[tokenizer.end_id])
+    kind = "pairs" if settings.pairs else "base"
+    return finish(out, model, tokenizer, kind, figures, lineage, ends=[tokenizer.end_id])
 
 
 def _objective(

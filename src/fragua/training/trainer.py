@@ -56,6 +56,7 @@ class Training(Settings):
 class Trainer:
     """Trains `model` on `objective` under `out`; a run that was killed goes on from its last checkpoint.
 
+    `row_tokens`: of the objective's rows in the mean, where they do not fill the context.
     `sample` makes rows of text for `samples.jsonl`; `on_step` and `on_sample` are told every row that is written.
     `run` raises RunError for a loss that is not finite, a full disk, or an interruption (after a checkpoint)."""
 
@@ -67,6 +68,7 @@ class Trainer:
         out: Path,
         *,
         label: str = "train",
+        row_tokens: int | None = None,
         sample: Callable[[], list[dict[str, Any]]] | None = None,
         on_step: OnRow | None = None,
         on_sample: OnRow | None = None,
@@ -80,7 +82,7 @@ class Trainer:
         )
         self.sample, self.on_step, self.on_sample = sample, on_step, on_sample
         self.device = model.device
-        self.context = model.config.context
+        self.context = row_tokens or model.config.context
         self.step, self.tokens, self.seconds = 0, 0, 0.0
         self._stop: int | None = None
         self._row: dict[str, Any] = {}
