@@ -1,10 +1,11 @@
 """How well do two small models translate after the same minutes of training from nothing?
 
-Tatoeba's English-Spanish sentences (`tatoeba_spa_eng` of FRAGUA_TEST_DATA) are split by the connected components of their
-graph, so that no sentence, nor one that differs in case, accents or punctuation alone, is on both sides. One joint
-vocabulary; each model learns both directions, told by a word before the source. An encoder-decoder and a decoder get the
-same minutes, their steps counted from a measured rate. Then sacrebleu's BLEU and chrF on 1,000 held-out sentences of
-either language, against all the translations that the data has of each. What is done is kept in `--run` and gone on with.
+Tatoeba's English-Spanish sentences (`tatoeba_spa_eng` of FRAGUA_TEST_DATA) are split by the connected components of
+their graph, so that no sentence, nor one that differs in case, accents or punctuation alone, is on both sides. One
+joint vocabulary; each model learns both directions, told by a word before the source. An encoder-decoder and a decoder
+get the same minutes; width and steps follow from measured rates. Then sacrebleu's BLEU and chrF on 1,000 held-out
+sentences of either language, against all the translations that the data has of each. What is done is kept in `--run`
+and gone on with.
 
     fragua bench translation
     python benchmarks/translation.py --minutes 30 --run runs/translation
@@ -16,7 +17,6 @@ import argparse
 import json
 import os
 import random
-import shutil
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -31,19 +31,22 @@ from fragua.corpus.aldea.graders.text import normal
 from fragua.errors import InputError
 from fragua.files import atomic_write, read_json, read_jsonl, write_json, write_jsonl
 from fragua.inference.language_model import LanguageModel
+from fragua.tokens.tokenizer import Tokenizer
 from fragua.tokens.train import train_tokenizer
 from fragua.training.pretrain import PretrainSettings, pretrain
+from fragua.training.rate import measured_rate
 
 RESULTS = Path(__file__).parent / "results"
 MINUTES, SENTENCES, DEVELOPMENT, SEED = 30.0, 1000, 500, 0
-VOCABULARY, CONTEXT, TRIAL_STEPS, UNCOUNTED_STEPS = 6144, 128, 14, 4
+VOCABULARY, CONTEXT, EPOCHS = 4096, 128, 3
+WIDTHS = (384, 320, 256, 192, 160, 128)
 BEAMS, MOST_TOKENS, SHOWN = 4, 64, 10
 PREFIX = {"es": ">es ", "en": ">en "}
 """A token each: what the answer is to be written in."""
 FLOORS, GOALS = {"es": 15, "en": 20}, {"es": 20, "en": 25}
 MODELS: dict[str, dict[str, Any]] = {
-    "encoder-decoder": {"family": "t5", "depth": 3, "width": 256, "heads": 4},
-    "decoder": {"family": "llama", "depth": 5, "width": 256, "heads": 4},
+    "encoder-decoder": {"family": "t5", "depth": 3, "heads": 4},
+    "decoder": {"family": "llama", "depth": 4, "heads": 4},
 }
 TRAINING: dict[str, Any] = {"batch_tokens": 8192, "label_smoothing": 0.1}
 
@@ -141,32 +144,35 @@ def prepare(run: Path, parts: Split, vocabulary: int) -> None:
 
 
 def train(
-    name: str, run: Path, minutes: float, shape: dict[str, Any], training: dict[str, Any]
+    name: str, run: Path, minutes: float, shape: dict[str, Any], widths: Sequence[int]
 ) -> dict[str, Any]:
-    """A few steps tell the rate; then as many as fit the minutes. A run that was broken off goes on."""
+    """The widest model that sees the data EPOCHS times in the minutes, by its measured rate; the last one where none
+    does. Then as many steps as fit. A run that was broken off goes on."""
 
-    def settings(steps: int) -> PretrainSettings:
-        values = dict(
-            corpus=run / "pairs",
-            tokenizer=run / "tokenizer",
-            pairs=True,
-            context=CONTEXT,
-            steps=steps,
-            seed=SEED,
-        )
-        return PretrainSettings.parse(values | shape | training)
+    def settings(width: int, steps: int) -> PretrainSettings:
+        values = {"corpus": run / "pairs", "tokenizer": run / "tokenizer", "pairs": True, "context": CONTEXT}
+        return PretrainSettings.parse(values | {"width": width, "steps": steps} | shape | TRAINING)
 
-    plan, out = run / f"{name}.plan.json", run / name
+    plan = run / f"{name}.plan.json"
     if not plan.is_file():
-        trial: list[dict[str, Any]] = []
-        with_trial = run / f"{name}.trial"
-        shutil.rmtree(with_trial, ignore_errors=True)
-        pretrain(settings(TRIAL_STEPS), with_trial, on_step=trial.append)
-        shutil.rmtree(with_trial)
-        counted = trial[UNCOUNTED_STEPS:]
-        seconds = (counted[-1]["seconds"] - trial[UNCOUNTED_STEPS - 1]["seconds"]) / len(counted)
-        write_json(plan, {"seconds_a_step": seconds, "steps": max(TRIAL_STEPS, int(60 * minutes / seconds))})
-    return pretrain(settings(read_json(plan)["steps"]), out)
+        wanted, tried = EPOCHS * learned_tokens(run), {}
+        for width in widths:
+            rate = measured_rate(settings(width, 1), run)
+            steps = max(1, int(60 * minutes / rate.seconds))
+            tried[width] = {"seconds_a_step": rate.seconds, "epochs": EPOCHS * steps * rate.tokens / wanted}
+            if steps * rate.tokens >= wanted:
+                break
+        write_json(plan, {"width": width, "steps": steps, "tried": tried})
+    chosen = read_json(plan)
+    return pretrain(settings(chosen["width"], chosen["steps"]), run / name) | {"plan": chosen}
+
+
+def learned_tokens(run: Path) -> int:
+    """Of all pairs once, both sides."""
+    tokenizer = Tokenizer.load(run / "tokenizer")
+    rows = [row for _, row in read_jsonl(run / "pairs" / "train.jsonl")]
+    texts = [row["prefix"] + row["source"] for row in rows] + [row["target"] for row in rows]
+    return sum(len(ids) + 1 for ids in tokenizer.encode_batch(texts))
 
 
 def measure(lm: LanguageModel, test: Sequence[Sentences], sentences: int, beams: int) -> dict[str, Any]:
@@ -204,7 +210,7 @@ def main(
     sentences: int = SENTENCES,
     development: int = DEVELOPMENT,
     vocabulary: int = VOCABULARY,
-    models: dict[str, dict[str, Any]] = MODELS,
+    widths: Sequence[int] = WIDTHS,
     pairs: list[Sentences] | None = None,
     picture: Path = RESULTS / "translation.png",
 ) -> dict[str, Any]:
@@ -213,8 +219,8 @@ def main(
     parts = split(pairs or read_tatoeba(), sentences, development, SEED)
     prepare(run, parts, vocabulary)
     table: dict[str, dict[str, Any]] = {}
-    for name, shape in models.items():
-        figures = train(name, run, minutes, shape, TRAINING)
+    for name, shape in MODELS.items():
+        figures = train(name, run, minutes, shape, widths)
         kept = run / f"{name}.figures.json"
         if not kept.is_file():
             lm = LanguageModel.load(run / name)
@@ -227,11 +233,11 @@ def main(
             for _, row in read_jsonl(run / name / "metrics.jsonl")
             if "validation_loss" in row
         ]
-        told = ("parameters", "steps", "tokens", "seconds", "precision", "loss", "validation_loss")
+        told = ("plan", "parameters", "steps", "tokens", "seconds", "precision", "loss", "validation_loss")
         table[name] = {key: figures[key] for key in told} | {"curve": curve} | read_json(kept)
         show(name, table[name])
     draw(table, picture)
-    first, second = (table[name]["beams"] for name in models)
+    first, second = (table[name]["beams"] for name in MODELS)
     ratios = {
         f"BLEU into {into}": round(first[into]["bleu"] / max(second[into]["bleu"], 0.01), 3)
         for into in PREFIX
@@ -243,7 +249,7 @@ def main(
         "pairs": {name: len(part) for name, part in parts._asdict().items()},
         "vocabulary": vocabulary,
         "training": TRAINING,
-        "models": models,
+        "models": MODELS,
         "floors": FLOORS,
         "goals": GOALS,
         "table": table,

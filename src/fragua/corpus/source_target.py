@@ -25,9 +25,13 @@ def read_pairs(path: str | Path) -> Iterator[SourceTarget]:
 
     Raises InputError with `path:line` for a row that is not such a pair."""
     for number, row in read_jsonl(path):
-        place = f"{path}:{number}"
-        prefix = _text(row, "prefix", place) if row.get("prefix") is not None else ""
-        yield SourceTarget(prefix + _text(row, "source", place), _text(row, "target", place), place)
+        yield pair_of(row, f"{path}:{number}")
+
+
+def pair_of(row: dict[str, Any], place: str) -> SourceTarget:
+    """Raises InputError at `place` for a row that is no pair."""
+    prefix = _text(row, "prefix", place) if row.get("prefix") is not None else ""
+    return SourceTarget(prefix + _text(row, "source", place), _text(row, "target", place), place)
 
 
 def _text(row: dict[str, Any], name: str, place: str) -> str:

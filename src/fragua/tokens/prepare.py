@@ -76,7 +76,7 @@ def tokenize_pairs(
 
     `tokenizer` closes its texts (`frames.closed`). A pair is left out, and counted in the index's `figures`, where a
     side has more than `most` tokens, or, `together`, both have. Raises InputError where none is left."""
-    end, figures, rows = tokenizer.end_id, {"left_out": 0}, iter(pairs)
+    end, figures, rows = tokenizer.end_id, {"pairs": 0, "left_out": 0}, iter(pairs)
     assert end is not None, "a tokenizer that closes texts has an end"
 
     def documents() -> Iterator[tuple[list[int], list[bool]]]:
@@ -85,10 +85,14 @@ def tokenize_pairs(
             for pair, answer in zip(batch, written, strict=True):
                 source, target = tokenizer.source(pair.source), [*answer, end]
                 longest = len(source) + len(target) if together else max(len(source), len(target))
+                figures["pairs"] += 1
                 if longest > most:
                     figures["left_out"] += 1
                 else:
                     yield source + target, [False] * len(source) + [True] * len(target)
+        if figures["left_out"] == figures["pairs"]:
+            what = f"no pair of {figures['pairs']} fits {most} tokens"
+            raise InputError(what, mend="shorter texts or a longer context are needed")
 
     return write_shards(out, documents(), **_header(tokenizer), figures=figures)
 

@@ -76,7 +76,7 @@ def finetune(
     """Fine-tunes on conversations (OpenAI messages, Alpaca or ShareGPT); resumes and raises as `pretrain` does."""
     out = Path(out)
     tokenizer = Tokenizer.load(settings.model)
-    weights, conversations = _weights_digest(settings.model), _conversations(settings.data)
+    weights, conversations = weights_digest(settings.model), _conversations(settings.data)
     data = {"conversations": digest_file(settings.data), "model": weights}
     claim(out, "assistant", settings.model_dump(mode="json", exclude={"model", "data"}), data)
     if figures := finished_figures(out):
@@ -114,7 +114,7 @@ def finetune(
                 f"finetune: {number} conversations longer than {context} tokens {what}", style="yellow"
             )
             figures[what] = number
-    lineage = {"parents": [_parent(settings.model)], "conversations": str(settings.data.name)}
+    lineage = {"parents": [parent_of(settings.model)], "conversations": str(settings.data.name)}
     ends = [end for end in (tokenizer.turn_end_id, tokenizer.end_id) if end is not None]
     return finish(out, model, tokenizer, "assistant", figures, lineage, ends)
 
@@ -139,7 +139,7 @@ def _conversations(path: Path) -> list[dict[str, Any]]:
 def _shards(conversations: list[dict[str, Any]], tokenizer: Tokenizer, out: Path) -> tuple[Shards, Shards]:
     """Conversations as tokens, made once; a fiftieth held out evenly (one at least)."""
     if not (out / "validation" / "index.json").is_file():
-        every = max(2, min(round(1 / HELD_OUT_SHARE), len(conversations)))
+        every = held_out_every(len(conversations))
         parts = {
             "train": [row for number, row in enumerate(conversations) if number % every != every - 1],
             "validation": conversations[every - 1 :: every],
@@ -149,14 +149,19 @@ def _shards(conversations: list[dict[str, Any]], tokenizer: Tokenizer, out: Path
     return Shards.open(out / "train"), Shards.open(out / "validation")
 
 
-def _weights_digest(model: Path) -> str:
+def held_out_every(rows: int) -> int:
+    """Every so many rows one is held out: a fiftieth, and one at least."""
+    return max(2, min(round(1 / HELD_OUT_SHARE), rows))
+
+
+def weights_digest(model: Path) -> str:
     from fragua.models.weights import weight_files
 
     return "+".join(digest_file(path) for path in weight_files(model))
 
 
-def _parent(model: Path) -> dict[str, Any]:
+def parent_of(model: Path) -> dict[str, Any]:
     lineage = read_json(model / "fragua.json") if (model / "fragua.json").is_file() else {}
-    return {"name": model.name, "weights": _weights_digest(model)} | {
+    return {"name": model.name, "weights": weights_digest(model)} | {
         key: lineage[key] for key in ("kind", "parents", "corpus") if key in lineage
     }

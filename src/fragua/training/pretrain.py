@@ -139,7 +139,7 @@ def pretrain(
         objective, training, row_tokens = pairs_objective(
             lm, shards[0], shards[1], training, settings.seed, settings.label_smoothing
         )
-        sample = pair_sampler(lm, held_out)
+        sample = pair_sampler(lm, read_pairs(held_out))
     else:
         shards = [_shards(path, tokenizer, out / "shards" / path.stem) for path in (train, held_out)]
         objective = _objective(settings, shards[0], shards[1], tokenizer)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fragua.corpus.source_target import SourceTarget, read_pairs
+from fragua.corpus.source_target import SourceTarget
 from fragua.errors import InputError
 from fragua.inference.language_model import LanguageModel
 from fragua.models.calls import Decoder
@@ -178,9 +178,9 @@ def open_pairs(pairs: Iterable[SourceTarget], lm: LanguageModel, out: Path) -> S
     return shards
 
 
-def pair_sampler(lm: LanguageModel, pairs: Path) -> Callable[[], list[dict[str, Any]]]:
+def pair_sampler(lm: LanguageModel, pairs: Iterable[SourceTarget]) -> Callable[[], list[dict[str, Any]]]:
     """Rows of `samples.jsonl`: the first held-out sources answered, and what was wanted."""
-    shown = list(islice(read_pairs(pairs), SHOWN))
+    shown = list(islice(pairs, SHOWN))
 
     def sample() -> list[dict[str, Any]]:
         answers = lm.generate([pair.source for pair in shown], max_tokens=64)
