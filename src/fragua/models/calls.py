@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import torch
 from torch import Tensor, nn
 
@@ -111,7 +113,6 @@ def initialise(model: Decoder, seed: int) -> None:
 
 
 def share(model: Decoder) -> Decoder:
-    """A second module on the same parameters, in evaluation mode: uncompiled, for sampling while training."""
-    twin = Decoder(model.config)
-    twin.load_state_dict(model.state_dict(keep_vars=True), assign=True)
-    return twin.eval()
+    """A second module on the same tensors, in evaluation mode: uncompiled, for sampling while training."""
+    tensors = (*model.parameters(), *model.buffers())
+    return deepcopy(model, {id(tensor): tensor for tensor in tensors}).eval()

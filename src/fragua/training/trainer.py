@@ -197,6 +197,7 @@ class Trainer:
 
     def _train_step(self, advance: Advance) -> None:
         settings, started = self.settings, time.perf_counter()
+        torch.manual_seed(self.step)  # what dropout drops hangs on the step alone, so that resuming is exact
         batches = [self.objective.batch(self.micro_rows) for _ in range(self._rows() // self.micro_rows)]
         count = sum(self.objective.tokens(batch) for batch in batches)
         loss, size = 0.0, 0.0
@@ -240,13 +241,18 @@ class Trainer:
     @torch.no_grad()
     def _evaluate(self) -> dict[str, float]:
         """Mean loss and bits per byte over the first held-out rows. Blocks stay in the mode they were compiled in:
-        there is no dropout to switch off."""
+        only dropout is switched off."""
+        dropouts = [module for module in self.model.modules() if isinstance(module, torch.nn.Dropout)]
+        for dropout in dropouts:
+            dropout.eval()
         loss, count, size = 0.0, 0, 0.0
         for number, batch in enumerate(self.objective.validation(self.micro_rows)):
             if number * self.micro_rows >= self.settings.evaluate_rows:
                 break
             part = self._forward(batch)
             loss, count, size = loss + part.loss.item(), count + part.tokens, size + part.metrics["bytes"]
+        for dropout in dropouts:
+            dropout.train()
         return {
             "validation_loss": loss / max(count, 1),
             "validation_bits_per_byte": loss / max(size, 1) / math.log(2),
