@@ -10,10 +10,11 @@ from fragua.errors import InputError
 from fragua.recipes.recipe import Recipe, builtin_names, load_recipe
 
 
-def test_every_builtin_recipe_is_valid_and_bears_its_name() -> None:
+def test_every_builtin_recipe_is_valid_and_bears_its_name(tiny_dir: Path) -> None:
     assert {"laptop", "smoke"} <= set(builtin_names())
+    wanted = {"adapt": [f'adapt.model="{tiny_dir}"'], "own": ['corpus.sources=["docs/"]']}
     for name in builtin_names():
-        assert load_recipe(name).name == name
+        assert load_recipe(name, wanted.get(name, [])).name == name
 
 
 def test_overrides_take_toml_values_and_bare_words() -> None:
@@ -75,7 +76,7 @@ def test_a_recipe_of_ones_own_is_read_by_path(tmp_path: Path) -> None:
 
 
 def test_an_unknown_recipe_lists_the_known_ones() -> None:
-    with pytest.raises(InputError, match=r"nope: no such recipe; built in: laptop, smoke"):
+    with pytest.raises(InputError, match=r"nope: no such recipe; built in: adapt, laptop, own, smoke"):
         load_recipe("nope")
 
 

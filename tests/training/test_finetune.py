@@ -68,18 +68,18 @@ def test_a_few_conversations_are_learned_by_heart_and_the_answer_ends(base: Path
 
 @pytest.mark.parametrize("frozen", ["float32", "int8"])
 def test_lora_learns_by_heart_beside_frozen_weights_and_its_model_is_whole(
-    base: Path, tmp_path: Path, frozen: str
+    tiny_dir: Path, tmp_path: Path, frozen: str
 ) -> None:
     data, out = tmp_path / "data.jsonl", tmp_path / "m"
     write_jsonl(data, conversations() * 8)
-    values = dict(model=base, data=data, steps=150, batch_tokens=256, lora_rank=8, frozen=frozen)
+    values = dict(model=tiny_dir, data=data, steps=60, batch_tokens=384, lora_rank=8, frozen=frozen)
     figures = finetune(FinetuneSettings.parse(values | dict(compile="off", precision="float32")), out)
     assert 0 < figures["trained_parameters"] < figures["parameters"]
     lm = LanguageModel.load(out)
     told = [lm.chat([{"role": "user", "content": ask}], max_tokens=20).content for ask in ANSWERS]
-    assert sum(a == b for a, b in zip(told, ANSWERS.values(), strict=True)) >= 3
+    assert told == list(ANSWERS.values())
     assert read_json(out / "fragua.json")["adapter"]["rank"] == 8
-    again, before = load_model(base), load_model(base)
+    again, before = load_model(tiny_dir), load_model(tiny_dir)
     load_adapter(again, out / "adapter")
     ids = torch.arange(20)[None]
     whole, beside, old = (model(ids).logits for model in (load_model(out), again, before))

@@ -12,8 +12,13 @@ from fragua.cli.output import result
 
 def pretrain(
     corpus: Annotated[Path, typer.Argument(help="Corpus directory (train.jsonl, validation.jsonl).")],
-    tokenizer: Annotated[Path, typer.Option(help="Tokenizer directory.")],
     out: Annotated[Path, typer.Option(help="Model directory to make; an unfinished one is gone on with.")],
+    tokenizer: Annotated[
+        Path | None, typer.Option(help="Tokenizer directory; not wanted with --model.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="A model directory that goes on reading, instead of a new one.")
+    ] = None,
     depth: Annotated[int, typer.Option(help="Layers; the width is 64 times that, 128 at least.")] = 4,
     width: Annotated[int | None, typer.Option(help="Width, if not from the depth.")] = None,
     heads: Annotated[int | None, typer.Option(help="Attention heads, if not from the width.")] = None,
@@ -32,7 +37,9 @@ def pretrain(
     compile: Annotated[str, typer.Option(help="auto, on or off.")] = "auto",
     json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
-    """Train a base model from scratch. The same command on an unfinished --out goes on with it."""
+    """Train a base model from scratch, or further.
+
+    The same command on an unfinished --out goes on with it."""
     values: dict[str, Any] = {key: value for key, value in locals().items() if key not in ("out", "json")}
     from fragua.training.pretrain import PretrainSettings
     from fragua.training.pretrain import pretrain as train

@@ -35,9 +35,9 @@ def run(
     `planned` is called with plan, machine and record before anything starts. Raises InputError where `out`
     is locked or is not a run's directory, and whatever a stage raises; what is finished stays finished."""
     if stages is None:
-        from fragua.recipes.stages import STAGES
+        from fragua.recipes.stages import stages_of
 
-        stages = STAGES
+        stages = stages_of(recipe)
     with only_run(out):
         ledger = Ledger.open(out)
         plan, machine = settle(recipe, out)

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from fragua.corpus.conversations import read_conversations
 from fragua.errors import InputError
-from fragua.files import digest_file, read_json
+from fragua.files import digest_file
 from fragua.models import Stack, load_model
 from fragua.models.calls import share
 from fragua.models.lora import Lora, adapt, load_adapter, merge, save_adapter
@@ -20,7 +20,7 @@ from fragua.tokens.prepare import tokenize_conversations
 from fragua.tokens.shards import Shards
 from fragua.tokens.tokenizer import Tokenizer
 from fragua.training.checkpoint import trained
-from fragua.training.directory import announce, claim, finish, finished_figures
+from fragua.training.directory import announce, claim, finish, finished_figures, parent, weights_digest
 from fragua.training.machine import device, memory_bytes
 from fragua.training.objectives import NextToken
 from fragua.training.trainer import OnRow, Trainer, Training
@@ -103,7 +103,7 @@ def finetune(
     """Fine-tunes on conversations (OpenAI messages, Alpaca or ShareGPT); resumes and raises as `pretrain` does."""
     out = Path(out)
     tokenizer = Tokenizer.load(settings.model)
-    weights, conversations = _weights_digest(settings.model), _conversations(settings.data)
+    weights, conversations = weights_digest(settings.model), _conversations(settings.data)
     data = {"conversations": digest_file(settings.data), "model": weights}
     claim(out, "assistant", settings.model_dump(mode="json", exclude={"model", "data"}), data)
     if figures := finished_figures(out):
@@ -143,7 +143,7 @@ def finetune(
                 f"finetune: {number} conversations longer than {context} tokens {what}", style="yellow"
             )
             figures[what] = number
-    lineage: dict[str, Any] = {"parents": [_parent(settings.model)], "conversations": str(settings.data.name)}
+    lineage: dict[str, Any] = {"parents": [parent(settings.model)], "conversations": str(settings.data.name)}
     if settings.lora:
         lineage["adapter"] = settings.lora.model_dump(mode="json")
         figures["trained_parameters"] = sum(parameter.numel() for _, parameter in trained(model))
@@ -191,16 +191,3 @@ def _shards(conversations: list[dict[str, Any]], tokenizer: Tokenizer, out: Path
         for name, part in parts.items():
             tokenize_conversations(part, tokenizer, out / name)
     return Shards.open(out / "train"), Shards.open(out / "validation")
-
-
-def _weights_digest(model: Path) -> str:
-    from fragua.models.weights import weight_files
-
-    return "+".join(digest_file(path) for path in weight_files(model))
-
-
-def _parent(model: Path) -> dict[str, Any]:
-    lineage = read_json(model / "fragua.json") if (model / "fragua.json").is_file() else {}
-    return {"name": model.name, "weights": _weights_digest(model)} | {
-        key: lineage[key] for key in ("kind", "parents", "corpus") if key in lineage
-    }

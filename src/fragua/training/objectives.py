@@ -30,6 +30,9 @@ class LossSum:
 
 
 class Objective(Protocol):
+    context: int
+    """Tokens a row."""
+
     def batch(self, rows: int) -> Batch: ...
     def tokens(self, batch: Batch) -> int: ...
     def loss(self, model: Decoder, batch: Batch) -> LossSum: ...

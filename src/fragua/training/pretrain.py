@@ -9,14 +9,14 @@ from pydantic import Field
 
 from fragua.errors import InputError
 from fragua.files import digest_file, read_json
-from fragua.models import Decoder, decoder_config, initialise
+from fragua.models import Decoder, decoder_config, initialise, load_model
 from fragua.models.calls import share
 from fragua.settings import Settings
 from fragua.tokens.prepare import tokenize_corpus
 from fragua.tokens.shards import Shards
 from fragua.tokens.tokenizer import Tokenizer
 from fragua.training import copying
-from fragua.training.directory import announce, claim, finish, finished_figures
+from fragua.training.directory import announce, claim, finish, finished_figures, parent, weights_digest
 from fragua.training.machine import device
 from fragua.training.objectives import NextToken
 from fragua.training.trainer import OnRow, Trainer, Training
@@ -28,7 +28,10 @@ class PretrainSettings(Settings):
     """What `fragua pretrain` can be told; None is derived and printed."""
 
     corpus: Path
-    tokenizer: Path
+    tokenizer: Path | None = None
+    """Not wanted where there is a model."""
+    model: Path | None = None
+    """A model that goes on reading, with its own shape and tokenizer; None: one is made from scratch."""
     depth: int = Field(default=4, gt=0, le=128)
     width: int | None = Field(default=None, gt=0)
     heads: int | None = Field(default=None, gt=0)
@@ -51,12 +54,15 @@ class PretrainSettings(Settings):
     sample_prompts: list[dict[str, str]] = PROMPTS
 
     def lessons(self) -> int:
-        """Steps with copying lessons."""
+        """Steps with copying lessons; a model that has read already has none unless told to."""
+        if self.model is not None and self.copying_steps is None:
+            return 0
         return min(copying.STEPS, self.steps // 4) if self.copying_steps is None else self.copying_steps
 
     def training(self, width: int) -> Training:
-        """The trainer's settings; the learning rate falls with the root of the width (256: 0.015 with Muon)."""
-        peak = {"muon": 0.015, "adamw": 0.003}[self.optimizer]
+        """The trainer's settings; the learning rate falls with the root of the width (256: 0.015 with Muon). One that
+        goes on reading gets a third of it."""
+        peak = {"muon": 0.015, "adamw": 0.003}[self.optimizer] * (1 / 3 if self.model else 1)
         return Training.parse(
             dict(
                 steps=self.steps,
@@ -77,41 +83,42 @@ class PretrainSettings(Settings):
 def pretrain(
     settings: PretrainSettings, out: str | Path, on_step: OnRow | None = None, on_sample: OnRow | None = None
 ) -> dict[str, Any]:
-    """Trains a decoder from scratch; an unfinished `out` is gone on with, a finished one left as it is.
+    """Trains a decoder, from scratch or further; an unfinished `out` is gone on with, a finished one left as it is.
 
     Returns the figures of its last step. Raises InputError where corpus or tokenizer are not as needed or `out` holds
     another run, RunError as the trainer does."""
     out = Path(out)
-    tokenizer = Tokenizer.load(settings.tokenizer)
+    origin = settings.model or settings.tokenizer
+    if origin is None:
+        raise InputError(
+            "neither a tokenizer nor a model is named", "pretrain", "give --tokenizer or --model"
+        )
+    tokenizer = Tokenizer.load(origin)
     if tokenizer.end_id is None:
-        raise InputError("the tokenizer has no end-of-text token", settings.tokenizer)
+        raise InputError("the tokenizer has no end-of-text token", origin)
     train, held_out = (_corpus_file(settings.corpus, name) for name in ("train.jsonl", "validation.jsonl"))
     data = {"train": digest_file(train), "validation": digest_file(held_out), "tokenizer": tokenizer.digest}
-    config = decoder_config(
-        settings.depth,
-        tokenizer.vocab_size,
-        settings.context,
-        width=settings.width,
-        heads=settings.heads,
-        tied=settings.tied,
-    )
+    if settings.model:
+        data["model"] = weights_digest(settings.model)
+    model = load_model(settings.model) if settings.model else _new(settings, tokenizer.vocab_size)
+    config = model.config
     training = settings.training(config.width)
-    kept = settings.model_dump(mode="json", exclude={"corpus", "tokenizer"})
+    kept = settings.model_dump(mode="json", exclude={"corpus", "tokenizer", "model"})
     claim(out, "base", kept, data)
     if figures := finished_figures(out):
         return figures
     announce("pretrain", config, training)
     shards = [_shards(path, tokenizer, out / "shards" / path.stem) for path in (train, held_out)]
-    model = Decoder(config).to(device())
-    initialise(model, settings.seed)
+    model = model.to(device())
+    context = min(settings.context, config.context)
     objective = NextToken(
         shards[0],
         shards[1],
         tokenizer,
-        config.context,
+        context,
         settings.seed,
         split_long=True,
-        copying_rows=settings.lessons() * max(1, settings.batch_tokens // config.context),
+        copying_rows=settings.lessons() * max(1, settings.batch_tokens // context),
     )
     twin = share(model)
 
@@ -134,8 +141,25 @@ def pretrain(
         model, objective, training, out, label="pretrain", sample=sample, on_step=on_step, on_sample=on_sample
     )
     figures = trainer.run()
-    lineage = {"parents": [], "corpus": _card(settings.corpus)}
+    lineage = {
+        "parents": [parent(settings.model)] if settings.model else [],
+        "corpus": _card(settings.corpus),
+    }
     return finish(out, model, tokenizer, "base", figures, lineage, ends=[tokenizer.end_id])
+
+
+def _new(settings: PretrainSettings, vocab_size: int) -> Decoder:
+    config = decoder_config(
+        settings.depth,
+        vocab_size,
+        settings.context,
+        width=settings.width,
+        heads=settings.heads,
+        tied=settings.tied,
+    )
+    model = Decoder(config)
+    initialise(model, settings.seed)
+    return model
 
 
 def _corpus_file(corpus: Path, name: str) -> Path:

@@ -81,7 +81,7 @@ class Trainer:
         )
         self.sample, self.on_step, self.on_sample = sample, on_step, on_sample
         self.device = model.head.weight.device
-        self.context = model.config.context
+        self.context = objective.context
         self.step, self.tokens, self.seconds = 0, 0, 0.0
         self._stop: int | None = None
         self._row: dict[str, Any] = {}
@@ -90,7 +90,7 @@ class Trainer:
         """Returns the last metrics row, with `stage` figures: tokens, seconds, precision, compiled, micro_rows."""
         self._prepare()
         settings, journal = self.settings, Journal(self.out, self.step)
-        flops = self.model.config.flops_per_token()
+        flops = self.model.config.flops_per_token(self.context)
         self.step_tokens = self._rows() * self.context
         total = settings.steps * self.step_tokens
         try:
@@ -152,7 +152,12 @@ class Trainer:
     def _choose(self, peaks: dict[Precision, float]) -> dict[str, Any]:
         settings, config = self.settings, self.model.config
         precision = fastest(peaks) if settings.precision == "auto" else settings.precision
-        seconds = settings.steps * settings.batch_tokens * config.flops_per_token() / (0.5 * peaks[precision])
+        seconds = (
+            settings.steps
+            * settings.batch_tokens
+            * config.flops_per_token(self.context)
+            / (0.5 * peaks[precision])
+        )
         worth = seconds > COMPILE_WORTH_S and (self.device.type == "cuda" or compiler() is not None)
         rows = self._rows()
         limit = settings.micro_rows or self._rows_in_memory(precision)
