@@ -113,6 +113,7 @@ def test_texts(tells: Tells, command: str, told: str) -> None:
     [
         ("pretrain nowhere --tokenizer tokenizer --out m", "nowhere: no train.jsonl; make a corpus with"),
         ("pretrain corpus --tokenizer corpus --out m", "corpus: no tokenizer.json here; name a tokenizer's"),
+        ("pretrain corpus --out m", "give --tokenizer or --model"),
         ("pretrain corpus --tokenizer tokenizer --out m --depth 0", "depth"),
         ("pretrain corpus --tokenizer tokenizer --out m --optimizer sgd", "'muon' or 'adamw'"),
         ("pretrain corpus --tokenizer tokenizer --out model", "model: is in use by something else"),
@@ -161,7 +162,7 @@ def test_learning(tells: Tells, command: str, told: str) -> None:
         ("evaluate model --task exam", "--data or --world: one of the two is needed"),
         ("evaluate model --task exam --data one.jsonl", "one.jsonl:1: not a question of an exam: without id"),
         ("evaluate model --task exam --data empty.jsonl", "empty.jsonl: holds no question"),
-        ("bench nothing", "no benchmark 'nothing'; known: exam, pretrain, variety"),
+        ("bench nothing", "no benchmark 'nothing'; known: exam, families"),
     ],
 )
 def test_talking_and_measuring(tells: Tells, command: str, told: str) -> None:

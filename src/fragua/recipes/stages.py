@@ -85,10 +85,9 @@ def _origin_of(life: Life) -> Path:
 
 
 def _origin_settings(life: Life) -> object:
-    from fragua.models.weights import weight_files
+    from fragua.training.directory import weights_digest
 
-    model = _origin_of(life)
-    return [life.plan.exam_items, *(digest_file(path) for path in weight_files(model))]
+    return [life.plan.exam_items, weights_digest(_origin_of(life))]
 
 
 def _tokenizer(life: Life) -> dict[str, Any]:
