@@ -33,6 +33,11 @@ def pretrain(
     learning_rate: Annotated[
         float | None, typer.Option(help="Peak learning rate; derived if not given.")
     ] = None,
+    weight_decay: Annotated[float, typer.Option(help="Of the matrices inside the blocks.")] = 0.1,
+    dropout: Annotated[float, typer.Option(help="Share of each block's additions that is dropped.")] = 0.0,
+    keep_best: Annotated[
+        bool, typer.Option("--keep-best", help="End with the weights of the lowest validation loss.")
+    ] = False,
     optimizer: Annotated[str, typer.Option(help="muon or adamw.")] = "muon",
     copying_steps: Annotated[
         int | None, typer.Option(help="First steps with copying lessons; derived if not given.")

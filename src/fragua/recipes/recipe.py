@@ -58,6 +58,9 @@ class PretrainPart(Settings):
     batch_tokens: int | None = Field(default=None, ge=256)
     learning_rate: float | None = Field(default=None, gt=0, lt=1)
     weight_decay: float = Field(default=0.1, ge=0)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    keep_best: bool = False
+    """The base is the model of the lowest validation loss, not the last one."""
     rows: Literal["packed", "windows"] = "packed"
     copying_steps: int | None = Field(default=None, ge=0)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

@@ -232,7 +232,7 @@ PRETRAIN_KEYS = (
     "evaluate_every",
     "sample_every",
 )
-GIVEN_KEYS = ("rows", "weight_decay", "copying_steps")
+GIVEN_KEYS = ("rows", "weight_decay", "dropout", "keep_best", "copying_steps")
 FINETUNE_KEYS = (
     "finetune_epochs",
     "finetune_batch_tokens",
@@ -295,6 +295,7 @@ STAGES = (
             "corpus/exam.jsonl",
         ),
         owns=("corpus",),
+        resumes=True,
     ),
     Stage(
         name="tokenizer",

@@ -22,6 +22,7 @@ from fragua.tokens.shards import Shards
 from fragua.tokens.tokenizer import Tokenizer
 from fragua.training import copying
 from fragua.training.directory import announce, claim, finish, finished_figures, parent, weights_digest
+from fragua.training.dropout import add_dropout
 from fragua.training.families import T5Learns, check_tokenizer, make_objective, sampler
 from fragua.training.machine import device
 from fragua.training.objectives import NextToken, Objective
@@ -53,6 +54,9 @@ class PretrainSettings(Settings):
     """Rows that go through at once; None: as many as memory and cache take well."""
     learning_rate: float | None = Field(default=None, gt=0)
     weight_decay: float = Field(default=0.1, ge=0)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    keep_best: bool = False
+    """End with the weights of the lowest validation loss: for small texts, which are learned by heart after a while."""
     optimizer: Literal["muon", "adamw"] = "muon"
     rows: Literal["packed", "windows"] = "packed"
     """Documents packed into rows; or windows over few long texts, at another offset in every epoch."""
@@ -91,6 +95,7 @@ class PretrainSettings(Settings):
                 compile=self.compile,
                 evaluate_every=self.evaluate_every or max(10, self.steps // 20),
                 evaluate_rows=self.evaluate_rows,
+                keep_best=self.keep_best,
                 sample_every=self.sample_every or max(10, self.steps // 10),
                 checkpoint_every_s=self.checkpoint_every_s,
             )
@@ -130,6 +135,8 @@ def pretrain(
     announce("pretrain", config, training)
     shards = [_shards(path, tokenizer, out / "shards" / path.stem) for path in (train, held_out)]
     model = model.to(device())
+    if settings.dropout:
+        add_dropout(model, settings.dropout)
     context = min(settings.context, config.context)
     objective = _objective(settings, shards[0], shards[1], tokenizer, context)
     lm = LanguageModel(share(model), tokenizer)

@@ -19,6 +19,7 @@ from fragua.errors import RunError
 from fragua.models.calls import Model
 from fragua.progress import Advance, console, progress_bar
 from fragua.settings import Settings
+from fragua.training.best import BEST, keep_best, take_best
 from fragua.training.checkpoint import load_checkpoint, restore_tensors, save_checkpoint, tensors_of
 from fragua.training.journal import Journal
 from fragua.training.machine import DTYPES, Precision, compiler, fastest, matrix_peaks, memory_bytes
@@ -49,6 +50,8 @@ class Training(Settings):
     compile: Literal["auto", "on", "off"] = "auto"
     evaluate_every: int = Field(default=100, gt=0)
     evaluate_rows: int = Field(default=64, gt=0)
+    keep_best: bool = False
+    """The run ends with the weights of its lowest validation loss, not with its last."""
     sample_every: int = Field(default=100, gt=0)
     checkpoint_every_s: float = Field(default=30.0, ge=0)
 
@@ -113,6 +116,7 @@ class Trainer:
                     self._tell(journal)
         finally:
             journal.close()
+        self._take_best()
         return self._row | {
             "precision": self.precision,
             "compiled": self.compiled,
@@ -269,6 +273,8 @@ class Trainer:
         settings, done = self.settings, self.step == self.settings.steps
         if done or self.step % settings.evaluate_every == 0:
             self._row |= self._evaluate()
+            if settings.keep_best:
+                keep_best(self.out / BEST, self.model, self._row)
         journal.metrics(self._row)
         if self.on_step:
             self.on_step(self._row)
@@ -279,6 +285,17 @@ class Trainer:
             journal.sample(row)
             if self.on_sample:
                 self.on_sample(row)
+
+    def _take_best(self) -> None:
+        """Where the best weights are not the last ones."""
+        told = take_best(self.out / BEST, self.model) if self.settings.keep_best else {}
+        if told.get("best_step", self.step) != self.step:
+            self._row |= told
+            loss, step = told["validation_loss"], told["best_step"]
+            console.print(
+                f"{self.label}: the weights of step {step} are kept, of the lowest validation loss ({loss:.3f})",
+                highlight=False,
+            )
 
     def _save(self) -> None:
         chosen = {"precision": self.precision, "compiled": self.compiled, "micro_rows": self.micro_rows}
