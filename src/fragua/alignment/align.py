@@ -108,7 +108,7 @@ def align(settings: AlignSettings, out: str | Path, on_step: OnRow | None = None
     training = settings.training(model.config.width, steps, objective.context)
     announce(settings.method, model.config, training)
     trainer = Trainer(
-        model, objective, training, out, label=settings.method, on_step=on_step, row_tokens=objective.context
+        model, objective, training, out, label=settings.method, on_step=on_step, context=objective.context
     )
     kind = "verdicts" if settings.method == "kto" else "pairs"
     figures = trainer.run() | {kind: len(rows)}
