@@ -81,16 +81,14 @@ def objective(numbers: Path, family: str, out: Path, **changes: Any) -> tuple[Pa
 def test_pairs_are_learned_and_the_model_answers_as_it_was_taught(
     numbers: Path, tmp_path: Path, family: str
 ) -> None:
-    changes = {"family": family, "steps": 100, "batch_tokens": 512, "width": 64, "learning_rate": 0.02}
-    figures = pretrain(
-        settings_of(numbers, **changes, label_smoothing=0.05, checkpoint_every_s=60.0), tmp_path / "m"
-    )
+    changes = {"family": family, "steps": 120, "batch_tokens": 512, "width": 64, "learning_rate": 0.02}
+    figures = pretrain(settings_of(numbers, **changes, checkpoint_every_s=60.0), tmp_path / "m")
     lm = fragua.load(tmp_path / "m")
     held_out = list(read_pairs(numbers / "corpus" / "validation.jsonl"))
     for beams in (1, 3):
         answers = lm.generate([pair.source for pair in held_out], max_tokens=16, beams=beams)
         right = np.mean([answer.text == pair.target for answer, pair in zip(answers, held_out, strict=True)])
-        assert right > 0.9 and figures["validation_loss"] < 0.5
+        assert right > 0.9 and figures["validation_loss"] < 0.3
     last = [each for _, each in read_jsonl(tmp_path / "m" / "samples.jsonl")][-1]
     assert last["text"] == last["wanted"]
     auto = AutoModelForSeq2SeqLM if family == "t5" else AutoModelForCausalLM
@@ -207,7 +205,7 @@ def test_a_model_that_is_there_learns_pairs_by_the_command(
     base = settings_for(tmp_path, corpus=tmp_path / "texts", tokenizer=tmp_path / "plain", steps=4, width=64)
     pretrain(base, tmp_path / "base")
     data = numbers / "corpus" / "train.jsonl"
-    command = f"finetune {tmp_path}/base --task seq2seq --data {data} --out {tmp_path}/m --json --steps 100"
+    command = f"finetune {tmp_path}/base --task seq2seq --data {data} --out {tmp_path}/m --json --steps 120"
     command += f" --dev {numbers}/corpus/validation.jsonl --batch-tokens 512 --learning-rate 0.01"
     assert main(command.split()) == 0
     figures = json.loads(capsys.readouterr().out)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fragua.models.cache import Cache
+from fragua.models.cache import Memory, Sight
 from fragua.models.config import Stack
+from fragua.models.linear import Linear
 from fragua.models.norms import RMSNorm
 from fragua.models.positions import Streams, Tables, rotate
 from fragua.models.visibility import UNSEEN, Visible, as_bias, causal
@@ -88,7 +91,7 @@ class Attention(nn.Module):
         )
         self.layer, self.causal = layer, config.visible == "causal"
         self.scale = config.head_width**-0.5 if config.scale is None else config.scale
-        self.qkv = nn.Linear(config.width, self.query_width + 2 * self.key_width, bias=config.attention_bias)
+        self.qkv = Linear(config.width, self.query_width + 2 * self.key_width, bias=config.attention_bias)
         self.out = nn.Linear(self.query_width, config.width, bias=config.output_bias)
         self.q_norm = RMSNorm(config.head_width, config.norm_eps) if config.qk_norm else nn.Identity()
         self.k_norm = RMSNorm(config.head_width, config.norm_eps) if config.qk_norm else nn.Identity()
@@ -106,7 +109,7 @@ class Attention(nn.Module):
         x_BTD: Tensor,
         visible: Visible,
         tables: Tables,
-        cache: Cache | None = None,
+        cache: Memory | None = None,
         layer: int = 0,
         weights: list[Tensor] | None = None,
     ) -> Tensor:
@@ -118,10 +121,11 @@ class Attention(nn.Module):
         v_BKSE = v.view(batch, time, self.kv_heads, self.head_width).transpose(1, 2)
         q_BHTE, k_BKSE = self.turn(q_BHTE, k_BKTE, tables)
         if cache is not None:
-            k_BKSE, v_BKSE = cache.append(layer, k_BKSE, v_BKSE)
-        return self.mix(q_BHTE, k_BKSE, v_BKSE, visible, weights)
+            y_BHTE = cache.attend(layer, q_BHTE, k_BKSE, v_BKSE, visible, partial(self.look, weights=weights))
+            return self.project(y_BHTE)
+        return self.project(self.look(q_BHTE, k_BKSE, v_BKSE, visible, weights))
 
-    def mix(
+    def look(
         self,
         q_BHTE: Tensor,
         k_BKSE: Tensor,
@@ -129,14 +133,16 @@ class Attention(nn.Module):
         visible: Visible,
         weights: list[Tensor] | None,
     ) -> Tensor:
-        """The values that the queries find, projected back into the stream: [B, T, D]."""
+        """The values that the queries find, [B, H, T, E]."""
         time, half = q_BHTE.shape[2], v_BKSE.dtype == torch.bfloat16 and not v_BKSE.is_cuda
         if weights is not None:
-            y_BHTE = attend_explicit(q_BHTE, k_BKSE, v_BKSE, visible, self.causal, self.scale, weights)
-        else:
-            explicit = self.training and half and time <= EXPLICIT_CONTEXT
-            way = attend_explicit if explicit else attend
-            y_BHTE = way(q_BHTE, k_BKSE, v_BKSE, visible, self.causal, self.scale)
+            return attend_explicit(q_BHTE, k_BKSE, v_BKSE, visible, self.causal, self.scale, weights)
+        explicit = self.training and half and time <= EXPLICIT_CONTEXT
+        way = attend_explicit if explicit else attend
+        return way(q_BHTE, k_BKSE, v_BKSE, visible, self.causal, self.scale)
+
+    def project(self, y_BHTE: Tensor) -> Tensor:
+        """What was found, back in the stream: [B, T, D]."""
         return self.out(y_BHTE.transpose(1, 2).flatten(2))
 
 
@@ -149,26 +155,24 @@ class SourceAttention(Attention):
 
     def queries(self, x_BTD: Tensor) -> Tensor:
         """[B, H, T, E]"""
-        weight, bias, end = self.qkv.weight, self.qkv.bias, self.query_width
-        q = F.linear(x_BTD, weight[:end], None if bias is None else bias[:end])
+        q = self.qkv.rows(x_BTD, 0, self.query_width)
         return q.unflatten(-1, (self.heads, self.head_width)).transpose(1, 2)
 
     def keys_values(self, source_BSD: Tensor) -> tuple[Tensor, Tensor]:
         """Each [B, K, S, E]."""
-        weight, bias, start = self.qkv.weight, self.qkv.bias, self.query_width
-        kv = F.linear(source_BSD, weight[start:], None if bias is None else bias[start:])
+        kv = self.qkv.rows(source_BSD, self.query_width, self.qkv.out_features)
         k_BKSE, v_BKSE = kv.unflatten(-1, (2, self.kv_heads, self.head_width)).permute(2, 0, 3, 1, 4)
         return k_BKSE, v_BKSE
 
     def forward(  # type: ignore[override]
         self,
         x_BTD: Tensor,
-        source: tuple[Tensor, Tensor],
-        visible: Visible,
+        source: Sight,
         weights: list[Tensor] | None = None,
     ) -> Tensor:
         """`source`: its keys and values, computed once for all the steps that read them."""
-        return self.mix(self.queries(x_BTD), *source, visible, weights)
+        look = partial(self.look, weights=weights)
+        return self.project(source.attend_source(self.layer, self.queries(x_BTD), look))
 
 
 class TwoStreamAttention(SourceAttention):
@@ -197,7 +201,8 @@ class TwoStreamAttention(SourceAttention):
         q_BHTE = self.queries(x_BTD)
         k_BHSE, v_BHSE = self.keys_values(content_BSD)
         bias_BHTS = self.scale * self.relative(q_BHTE, tables)
-        x_BTD = self.mix(q_BHTE + self.content_bias, k_BHSE, v_BHSE, as_bias(visible, bias_BHTS), weights)
+        seen = as_bias(visible, bias_BHTS)
+        x_BTD = self.project(self.look(q_BHTE + self.content_bias, k_BHSE, v_BHSE, seen, weights))
         return x_BTD if tables.answered_BT1 is None else x_BTD * tables.answered_BT1
 
     def relative(self, q_BHTE: Tensor, tables: Streams) -> Tensor:

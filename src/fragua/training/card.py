@@ -19,7 +19,7 @@ tags: [fragua]
 
 # {{ use.title_es }} de Fragua
 
-{{ use.es }}, entrenado desde cero.
+{{ use.es }}, {{ "adaptado de `%s`"|format(origin) if origin else "entrenado desde cero" }}.
 
 | | |
 |---|---|
@@ -45,7 +45,7 @@ conoce nada posterior a ellos. No sirve para decisiones de salud, dinero o derec
 
 # Fragua {{ use.title_en }}
 
-{{ use.en }}, trained from scratch.
+{{ use.en }}, {{ "adapted from `%s`"|format(origin) if origin else "trained from scratch" }}.
 
 | | |
 |---|---|
@@ -137,6 +137,7 @@ def write_card(directory: Path, exam: dict[str, Any] | None = None) -> None:
         .from_string(CARD)
         .render(
             config=config,
+            origin=_origin(record),
             figures=record["figures"],
             corpus=record.get("corpus") or parents[0].get("corpus") or {},
             exam=exam,
@@ -149,6 +150,14 @@ def write_card(directory: Path, exam: dict[str, Any] | None = None) -> None:
     )
     with atomic_write(directory / "README.md") as file:
         file.write(text)
+
+
+def _origin(record: dict[str, Any]) -> str | None:
+    """The name of the model that was adapted; None where the base was trained from scratch."""
+    parents = record.get("parents") or []
+    if record["kind"] == "assistant" and parents and parents[0].get("kind") == "base":
+        parents = parents[0].get("parents") or []
+    return parents[0]["name"] if parents else None
 
 
 def _share(share: dict[str, Any]) -> str:

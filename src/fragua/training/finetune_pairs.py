@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from fragua.corpus.source_target import SourceTarget, read_pairs
 from fragua.errors import InputError
@@ -16,8 +16,8 @@ from fragua.models.calls import share
 from fragua.models.io import load
 from fragua.tokens.frames import closed
 from fragua.tokens.tokenizer import Tokenizer
-from fragua.training.directory import announce, claim, finish, finished_figures
-from fragua.training.finetune import FinetuneSettings, held_out_every, parent_of, weights_digest
+from fragua.training.directory import announce, claim, finish, finished_figures, parent, weights_digest
+from fragua.training.finetune import FinetuneSettings, held_out_every
 from fragua.training.machine import device
 from fragua.training.seq2seq import open_pairs, pair_sampler, pairs_objective
 from fragua.training.trainer import OnRow, Trainer
@@ -29,6 +29,12 @@ class PairsSettings(FinetuneSettings):
     dev: Path | None = None
     """Held-out pairs; None: a fiftieth of the data."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _all_weights(self) -> Self:
+        if self.lora_rank is not None:
+            raise ValueError("pairs are learned with all weights; leave lora_rank out")
+        return self
 
 
 def finetune_pairs(
@@ -64,14 +70,14 @@ def finetune_pairs(
         training,
         out,
         label="finetune",
-        row_tokens=row_tokens,
+        context=row_tokens,
         sample=pair_sampler(lm, held_out),
         on_step=on_step,
         on_sample=on_sample,
     )
     figures = trainer.run() | {"pairs": len(shards[0]) + len(shards[1])}
     assert tokenizer.end_id is not None, "a tokenizer that closes texts has an end"
-    lineage = {"parents": [parent_of(settings.model)], "pairs": settings.data.name}
+    lineage = {"parents": [parent(settings.model)], "pairs": settings.data.name}
     return finish(out, model, tokenizer, "pairs", figures, lineage, [tokenizer.end_id])
 
 

@@ -157,6 +157,7 @@ def pairs_objective(
             "micro_rows": group,
             "compile": "off",  # each group has a shape of its own
             "evaluate_rows": EVALUATED,
+            "keep_best": True,
         }
     )
     kind = ReadThenWrite if isinstance(lm.model, EncoderDecoder) else ReadOn
