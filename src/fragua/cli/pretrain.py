@@ -21,6 +21,10 @@ def pretrain(
     ] = None,
     family: Annotated[str, typer.Option(help="qwen3, llama, gpt2, bert, roberta, t5 or xlnet.")] = "qwen3",
     t5_learns: Annotated[str, typer.Option(help="T5: spans (hidden ones are written) or prefix.")] = "spans",
+    pairs: Annotated[
+        bool, typer.Option("--pairs", help='The corpus is of pairs: {"source", "target", "prefix"?}.')
+    ] = False,
+    label_smoothing: Annotated[float, typer.Option(help="Of pairs: share spread over all tokens.")] = 0.0,
     whole_words: Annotated[
         bool, typer.Option("--whole-words", help="Masks hide whole words (bert, roberta).")
     ] = False,

@@ -185,7 +185,7 @@ def _conversations(path: Path) -> list[dict[str, Any]]:
 def _shards(conversations: list[dict[str, Any]], tokenizer: Tokenizer, out: Path) -> tuple[Shards, Shards]:
     """Conversations as tokens, made once; a fiftieth held out evenly (one at least)."""
     if not (out / "validation" / "index.json").is_file():
-        every = max(2, min(round(1 / HELD_OUT_SHARE), len(conversations)))
+        every = held_out_every(len(conversations))
         parts = {
             "train": [row for number, row in enumerate(conversations) if number % every != every - 1],
             "validation": conversations[every - 1 :: every],
@@ -193,3 +193,8 @@ def _shards(conversations: list[dict[str, Any]], tokenizer: Tokenizer, out: Path
         for name, part in parts.items():
             tokenize_conversations(part, tokenizer, out / name)
     return Shards.open(out / "train"), Shards.open(out / "validation")
+
+
+def held_out_every(rows: int) -> int:
+    """Every so many rows one is held out: a fiftieth, and one at least."""
+    return max(2, min(round(1 / HELD_OUT_SHARE), rows))

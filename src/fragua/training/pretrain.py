@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from fragua.corpus.source_target import read_pairs
 from fragua.errors import InputError
 from fragua.files import digest_file, read_json
 from fragua.inference.language_model import LanguageModel
@@ -16,7 +17,7 @@ from fragua.models.calls import Model, share
 from fragua.models.family_start import start_family
 from fragua.models.presets import Trained, preset
 from fragua.settings import Settings
-from fragua.tokens.frames import FRAMES
+from fragua.tokens.frames import FRAMES, closed
 from fragua.tokens.prepare import tokenize_corpus
 from fragua.tokens.shards import Shards
 from fragua.tokens.tokenizer import Tokenizer
@@ -26,6 +27,7 @@ from fragua.training.dropout import add_dropout
 from fragua.training.families import T5Learns, check_tokenizer, make_objective, sampler
 from fragua.training.machine import device
 from fragua.training.objectives import NextToken, Objective
+from fragua.training.seq2seq import open_pairs, pair_sampler, pairs_objective
 from fragua.training.trainer import OnRow, Trainer, Training
 
 PROMPTS = [{"lang": "es", "text": "Había una vez"}, {"lang": "en", "text": "Once upon a time"}]
@@ -41,6 +43,10 @@ class PretrainSettings(Settings):
     """A model that goes on reading, with its own shape and tokenizer; None: one is made from scratch."""
     family: Trained = "qwen3"
     t5_learns: T5Learns = "spans"
+    pairs: bool = False
+    """The corpus is of pairs: rows `{"source", "target", "prefix"?}`."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Of pairs: this share of what is wanted is spread over all tokens."""
     whole_words: bool = False
     """Masks hide all the tokens of a word (bert, roberta)."""
     depth: int = Field(default=4, gt=0, le=128)
@@ -117,7 +123,12 @@ def pretrain(
         )
     if settings.model and settings.family != "qwen3":
         raise InputError("--family is for a new model", "pretrain", "leave it out: --model has its own")
+    if settings.pairs and settings.model:
+        mend = "a model that is there learns them with: fragua finetune --task seq2seq"
+        raise InputError("--pairs is for a new model", "pretrain", mend)
     tokenizer = Tokenizer.load(origin)
+    if settings.pairs:
+        tokenizer = closed(tokenizer)
     if tokenizer.end_id is None:
         raise InputError("the tokenizer has no end-of-text token", origin)
     check_tokenizer(settings.family, tokenizer, origin)
@@ -132,15 +143,23 @@ def pretrain(
     claim(out, "base", kept, data)
     if figures := finished_figures(out):
         return figures
-    announce("pretrain", config, training)
-    shards = [_shards(path, tokenizer, out / "shards" / path.stem) for path in (train, held_out)]
     model = model.to(device())
     if settings.dropout:
         add_dropout(model, settings.dropout)
-    context = min(settings.context, config.context)
-    objective = _objective(settings, shards[0], shards[1], tokenizer, context)
     lm = LanguageModel(share(model), tokenizer)
-    sample = sampler(lm, settings.sample_prompts, settings.seed, settings.t5_learns)
+    objective: Objective
+    if settings.pairs:
+        shards = [open_pairs(read_pairs(path), lm, out / "shards" / path.stem) for path in (train, held_out)]
+        objective, training, context = pairs_objective(
+            lm, shards[0], shards[1], training, settings.seed, settings.label_smoothing
+        )
+        sample = pair_sampler(lm, read_pairs(held_out))
+    else:
+        shards = [_shards(path, tokenizer, out / "shards" / path.stem) for path in (train, held_out)]
+        context = min(settings.context, config.context)
+        objective = _objective(settings, shards[0], shards[1], tokenizer, context)
+        sample = sampler(lm, settings.sample_prompts, settings.seed, settings.t5_learns)
+    announce("pretrain", config, training)
     trainer = Trainer(
         model,
         objective,
@@ -157,7 +176,8 @@ def pretrain(
         "parents": [parent(settings.model)] if settings.model else [],
         "corpus": _card(settings.corpus),
     }
-    return finish(out, model, tokenizer, "base", figures, lineage, ends=[tokenizer.end_id])
+    kind = "pairs" if settings.pairs else "base"
+    return finish(out, model, tokenizer, kind, figures, lineage, ends=[tokenizer.end_id])
 
 
 def _new(settings: PretrainSettings, tokenizer: Tokenizer) -> Model:
