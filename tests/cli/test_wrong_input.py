@@ -203,7 +203,7 @@ def test_learning(tells: Tells, command: str, told: str) -> None:
         ("import text.txt --out model", "model: is in use by something else"),
         (
             "bench nothing",
-            "no benchmark 'nothing'; known: architectures, compression, exam",
+            "no benchmark 'nothing'; known: adapt, architectures, compression",
         ),
     ],
 )
@@ -214,7 +214,7 @@ def test_talking_and_measuring(tells: Tells, command: str, told: str) -> None:
 @pytest.mark.parametrize(
     ("command", "told"),
     [
-        ("run nowhere.toml", "nowhere.toml: no such recipe; built in: laptop, own, quijote"),
+        ("run nowhere.toml", "nowhere.toml: no such recipe; built in: adapt, laptop, own, quijote"),
         ("run own", "own: no documents are named (corpus.sources); for example fragua run own --set"),
         ('run own --set corpus.mask=["face"]', "corpus.mask.0: Input should be"),
         ("run key.toml", "key.toml: unknown key 'pretrain.dept'; did you mean 'depth'?"),

@@ -232,6 +232,8 @@ def test_a_corpus_that_was_stopped_goes_on_where_it_was(
             with pytest.raises(KeyboardInterrupt):
                 lives(recipe, tmp_path / name / "cut", corpus)
             patch.setattr(Staging, "add", lambda self, row: falling(self, row, most=99))
+            (left,) = (path.parent for path in (tmp_path / name / "cut").rglob(".build"))
+            (left / ".train.jsonl.half").write_text("what kill -9 leaves")
             _, quiet = lives(recipe, tmp_path / name / "cut", corpus)
         assert quiet.told == [("resumed", "corpus"), ("ended", "corpus")]
         assert len(kept) == 20, "each text was staged once"

@@ -64,6 +64,8 @@ class CorpusWriter:
     def __enter__(self) -> Self:
         self._stack.__enter__()
         for split in SPLITS:
+            for left in self.out.glob(f".{split}.jsonl.*"):  # by a build that was killed
+                left.unlink()
             self._files[split] = self._stack.enter_context(atomic_write(self.out / f"{split}.jsonl"))
         return self
 

@@ -20,8 +20,8 @@ SEED = 1
 SLICE_ROWS = 2_000_000
 """So many rows are sorted at once: 50 MB."""
 
-RELEASE_EVERY = 500
-"""Pairs that are looked up, each of which maps 128 kB."""
+RELEASE_EVERY = 20
+"""Pairs that are looked up: each may map some megabytes around its two rows."""
 
 Keys = NDArray[np.uint64]
 """[N, 2]: a text's digest of 16 bytes."""
