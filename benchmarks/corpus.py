@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -84,38 +83,39 @@ def write_text(folder: Path, size: int) -> int:
 
 
 def build(texts: Path, out: Path) -> dict[str, Any]:
-    """Runs the command; its peaks of memory, seconds, and the card of what it made."""
+    """Runs the command; its peaks of memory, seconds, and figures of the card of what it made."""
     command = [sys.executable, "-m", "fragua.cli.main", "corpus", "build", str(texts), "--out", str(out)]
-    started, anonymous, pid = time.monotonic(), 0, 0
-    process = subprocess.Popen(command)
-    while not pid:
-        anonymous = max(anonymous, _anonymous(process.pid))
+    started, peak, anonymous = time.monotonic(), 0, 0
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    while process.poll() is None:
+        told = _memory(process.pid)
+        peak, anonymous = max(peak, told.get("VmHWM", 0)), max(anonymous, told.get("RssAnon", 0))
         time.sleep(POLL_S)
-        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-    process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RunError(f"the build ended with {process.returncode}", out, "its own line says why")
     card = read_json(out / "corpus.json")
     return {
-        "peak_rss_bytes": usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
-        "peak_anonymous_bytes": anonymous or None,
+        "peak_rss_bytes": peak,
+        "peak_anonymous_bytes": anonymous,
         "seconds": round(time.monotonic() - started, 1),
         "text_bytes": sum(path.stat().st_size for path in texts.iterdir()),
         **{key: card[key] for key in ("documents", "bytes", "dropped")},
     }
 
 
-def _anonymous(pid: int) -> int:
-    """Bytes that are resident and of no file; 0 where the system does not say."""
+def _memory(pid: int) -> dict[str, int]:
+    """Bytes by the names of /proc/PID/status; VmHWM is the most that was ever resident since the program began."""
     try:
-        status = Path(f"/proc/{pid}/status").read_text()
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
-        return 0
-    return sum(1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon:"))
+        return {}
+    return {line.split(":")[0]: 1024 * int(line.split()[1]) for line in lines if line.endswith(" kB")}
 
 
 def main(gigabytes: float = 10.0, work: Path = Path("runs/bench-corpus")) -> dict[str, Any]:
     """The peaks at a tenth of the size and at all of it; `ratios`: the limit of 1 GiB to the peak."""
+    if not Path("/proc/self/status").is_file():
+        raise RunError("this system does not tell a program's memory", mend="measure on Linux")
     builds = []
     for share in (0.1, 1.0):
         folder = work / f"{share}"

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from fragua.corpus.hub import fetch_model, is_hub
 from fragua.corpus.kinds import Kind
 from fragua.errors import InputError
 from fragua.settings import Settings, read_toml
@@ -80,6 +81,7 @@ class AdaptPart(Settings):
     """A model that is there already, and how it is adapted. A life without it begins with a model of its own."""
 
     model: Path | None = None
+    """A directory, or `hf:owner/name`."""
     examples: Path | None = None
     """Conversations (OpenAI messages, Alpaca, ShareGPT) that join those of the corpus."""
     general: Path | None = None
@@ -180,8 +182,11 @@ def _shaped(recipe: Recipe, adapt: AdaptPart, name: str) -> Recipe:
     for path in (adapt.examples, adapt.general):
         if path is not None and not path.is_file():
             raise InputError("no such file", path)
+    if is_hub(str(adapt.model)) and not adapt.model.exists():
+        adapt = adapt.model_copy(update={"model": fetch_model(str(adapt.model))})
     from fragua.models.io import read_config
 
+    assert adapt.model, "told above"
     config = read_config(adapt.model)
     if config.visible != "causal" or config.encoder_layers:
         mend = "a GPT-2, Llama, Mistral or Qwen directory is needed"
@@ -194,7 +199,8 @@ def _shaped(recipe: Recipe, adapt: AdaptPart, name: str) -> Recipe:
             raise InputError(f"pretrain.{key} = {value}, the model has {shape[key]}", name, "leave it out")
     shape["context"] = min(sizes.context, config.context)
     vocabulary = recipe.tokenizer.model_copy(update={"vocab_size": config.vocab_size})
-    return recipe.model_copy(update={"pretrain": sizes.model_copy(update=shape), "tokenizer": vocabulary})
+    sizes = sizes.model_copy(update=shape)
+    return recipe.model_copy(update={"adapt": adapt, "pretrain": sizes, "tokenizer": vocabulary})
 
 
 def _override(values: dict[str, Any], setting: str) -> None:

@@ -93,9 +93,17 @@ def weights_digest(model: Path) -> str:
     return "+".join(digest_file(path) for path in weight_files(model))
 
 
+def _name(model: Path) -> str:
+    """Of its directory; in the hub's cache (models--owner--name/snapshots/COMMIT) the hub's."""
+    path = model.absolute()
+    if path.parent.name == "snapshots":
+        return path.parents[1].name.removeprefix("models--").replace("--", "/")
+    return path.name
+
+
 def parent(model: Path) -> dict[str, Any]:
     """What a lineage says of the model that another was made of."""
     lineage = read_json(model / LINEAGE) if (model / LINEAGE).is_file() else {}
-    return {"name": model.name, "weights": weights_digest(model)} | {
+    return {"name": _name(model), "weights": weights_digest(model)} | {
         key: lineage[key] for key in ("kind", "parents", "corpus") if key in lineage
     }
