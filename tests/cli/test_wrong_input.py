@@ -134,12 +134,20 @@ def test_texts(tells: Tells, command: str, told: str) -> None:
         ),
         (
             "finetune model --data one.jsonl --out a --dev one.jsonl",
-            "--dev: is for pairs; with --task seq2seq",
+            "--dev: is not for --task chat; leave it out",
         ),
         ("finetune model --task seq2seq --data nowhere --out a", "nowhere: no such file"),
         (
             "finetune model --task seq2seq --data one.jsonl --out a",
             'one.jsonl:1: the row has no "source"; a row',
+        ),
+        (
+            "finetune model --task seq2seq --data pairs.jsonl --out a --compile on",
+            "compile: groups of pairs have",
+        ),
+        (
+            "finetune model --task seq2seq --data pairs.jsonl --out a --lora-rank 4",
+            "pairs are learned with all",
         ),
         ("finetune model --task seq2seq --data empty.jsonl --out a", "0 pairs; two at least are needed"),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ import typer
 from fragua.cli.output import result
 from fragua.errors import InputError
 
-TASKS, ONLY_PAIRS = ("chat", "seq2seq"), ("dev", "label_smoothing")
+TASKS = ("chat", "seq2seq")
 
 
 def finetune(
@@ -30,8 +31,8 @@ def finetune(
         Path | None, typer.Option(help="seq2seq: held-out pairs; else a fiftieth of the data.")
     ] = None,
     label_smoothing: Annotated[
-        float, typer.Option(help="seq2seq: share of what is wanted, spread over all tokens.")
-    ] = 0.0,
+        float | None, typer.Option(help="seq2seq: share of what is wanted, spread over all tokens.")
+    ] = None,
     epochs: Annotated[float, typer.Option(help="Times through the data.")] = 3.0,
     steps: Annotated[int | None, typer.Option(help="Optimiser steps, instead of epochs.")] = None,
     batch_tokens: Annotated[int, typer.Option(help="Tokens a step.")] = 8192,
@@ -59,21 +60,31 @@ def finetune(
     json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Make an assistant of a base model, or teach it pairs. The same command on an unfinished --out goes on with it."""
-    values: dict[str, Any] = {
-        key: value for key, value in locals().items() if key not in ("task", "out", "json", *ONLY_PAIRS)
+    given: dict[str, Any] = {
+        key: value
+        for key, value in locals().items()
+        if key not in ("task", "out", "json") and value is not None
     }
-    pairs = {"dev": dev, "label_smoothing": label_smoothing}
     if task not in TASKS:
         raise InputError(f"'{task}' is not a task", "--task", f"known: {', '.join(TASKS)}")
-    if task == "seq2seq":
-        from fragua.training.finetune_pairs import PairsSettings, finetune_pairs
-
-        figures = finetune_pairs(PairsSettings.parse(values | pairs, "finetune"), out)
-    else:
-        from fragua.training.finetune import FinetuneSettings
-        from fragua.training.finetune import finetune as train
-
-        if given := [name for name in ONLY_PAIRS if pairs[name]]:
-            raise InputError("is for pairs", f"--{given[0].replace('_', '-')}", "with --task seq2seq")
-        figures = train(FinetuneSettings.parse(values, "finetune"), out)
+    figures = (_chat if task == "chat" else _pairs)(given, out)
     result(figures, json, ("steps", "tokens", "seconds", "loss", "validation_loss"))
+
+
+def _chat(given: dict[str, Any], out: Path) -> dict[str, Any]:
+    from fragua.training.finetune import FinetuneSettings, finetune
+
+    _check(given, FinetuneSettings.model_fields, "chat")
+    return finetune(FinetuneSettings.parse(given, "finetune"), out)
+
+
+def _pairs(given: dict[str, Any], out: Path) -> dict[str, Any]:
+    from fragua.training.finetune_pairs import PairsSettings, finetune_pairs
+
+    return finetune_pairs(PairsSettings.parse(given, "finetune"), out)
+
+
+def _check(given: Collection[str], known: Collection[str], task: str) -> None:
+    for key in given:
+        if key not in known:
+            raise InputError(f"is not for --task {task}", f"--{key.replace('_', '-')}", "leave it out")

@@ -43,6 +43,8 @@ def save_model(
 ) -> None:
     """Writes `config.json`, `generation_config.json` and, last, `model.safetensors`, each whole or not."""
     directory = Path(directory)
+    if model.config.encoder_layers:
+        generation = {**(generation or {}), "decoder_start_token_id": model.config.pad_id}
     tensors = {name: tensor.to(dtype).clone() for name, tensor in their_tensors(model)}
     ends = {
         key: value

@@ -146,7 +146,11 @@ def pairs_objective(
     lm: LanguageModel, train: Shards, held_out: Shards, training: Training, seed: int, smoothing: float
 ) -> tuple[Pairs, Training, int]:
     """The objective of this kind of model, the settings with whole groups in a step, and the tokens of a pair in the
-    mean."""
+    mean. Raises InputError where compiled blocks are asked for."""
+    if training.compile == "on":
+        raise InputError(
+            "groups of pairs have shapes of their own: blocks are not compiled", "compile", "leave it out"
+        )
     row_tokens = math.ceil(train.lengths.mean())
     rows = max(1, training.batch_tokens // row_tokens)
     group = min(rows, training.micro_rows or GROUP)
