@@ -31,7 +31,7 @@ def test_guessed_ahead_or_not_the_tokens_are_the_same(qwen: LanguageModel, asked
         assert engine.generate(prompts, asked) == expected
         assert engine.metrics.drafted_tokens > 0
         if draft != "lookup":
-            assert engine.metrics.accepted_drafts > engine.metrics.drafted_tokens / 2
+            assert engine.metrics.accepted_drafts > engine.metrics.drafted_tokens / 3
             assert engine.metrics.steps < plain.metrics.steps
 
 
