@@ -16,7 +16,7 @@ from transformers import (
 )
 
 from fragua.errors import InputError
-from fragua.inference.sampling import Sampling, logprobs_of, sample, warp
+from fragua.inference.sampling import Sampling, logprobs_of, pick, sample, warp
 
 
 def logits(seed: int, rows: int = 3, vocab: int = 50) -> torch.Tensor:
@@ -72,6 +72,17 @@ def test_a_filtered_token_is_never_drawn() -> None:
         many_BV, Sampling(temperature=2.0, top_k=3), generators=[torch.Generator().manual_seed(0)] * 5000
     )
     assert set(drawn_B.tolist()) == set(many_BV[0].topk(3).indices.tolist())
+
+
+@pytest.mark.parametrize("spread", [0.1, 3.0])
+def test_a_large_vocabulary_is_drawn_from_as_if_it_were_sorted_whole(spread: float) -> None:
+    """Also where the likeliest tokens, looked through first, do not hold the one that is drawn."""
+    logits_BV = logits(4, rows=64, vocab=3000) * spread / 3
+    numbers_B = torch.rand(64, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    drawn_B = pick(logits_BV, numbers_B)
+    for logits_V, drawn, number in zip(logits_BV, drawn_B.tolist(), numbers_B.tolist(), strict=True):
+        probs, order = logits_V.double().softmax(-1).sort(descending=True)
+        assert drawn == order[int((probs.cumsum(-1) <= number).sum())]
 
 
 def test_greedy_takes_the_largest_and_needs_no_generator() -> None:

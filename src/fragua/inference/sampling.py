@@ -11,6 +11,8 @@ from torch import Tensor
 from fragua.settings import Settings
 
 INFINITY = float("inf")
+LIKELIEST = 256
+"""Tokens among which the one that is drawn is looked for first."""
 
 
 class Sampling(Settings):
@@ -104,14 +106,23 @@ def number(generator: torch.Generator) -> Tensor:
 
 def pick(logits_BV: Tensor, numbers_B: Tensor) -> Tensor:
     """The token at which the probabilities, the largest first, sum to more than the row's number."""
-    # Drawn among the sorted tokens that have any probability: the last of them stands in when rounding leaves
-    # the sum short of the number drawn.
-    probs_BV, order_BV = logits_BV.double().softmax(-1).sort(descending=True)
-    shares_BV = probs_BV.cumsum(-1)
-    point_B1 = numbers_B.to(shares_BV.device).unsqueeze(1) * shares_BV[:, -1:]
-    rank_B1 = torch.searchsorted(shares_BV, point_B1, right=True)
-    last_B1 = (probs_BV > 0).sum(-1, keepdim=True) - 1
-    return order_BV.gather(1, rank_B1.minimum(last_B1)).squeeze(1)
+    probs_BV = logits_BV.double().softmax(-1)
+    point_B1 = numbers_B.to(probs_BV.device).unsqueeze(1) * probs_BV.sum(-1, keepdim=True)
+    # to sort all of a large vocabulary costs more than the rest together, and is seldom needed
+    ids_B, found_B = _at(point_B1, *probs_BV.topk(min(LIKELIEST, probs_BV.shape[1])))
+    if not bool(found_B.all()):
+        rest_B = ~found_B
+        ids_B[rest_B], _ = _at(point_B1[rest_B], *probs_BV[rest_B].sort(descending=True))
+    return ids_B
+
+
+def _at(point_B1: Tensor, probs_BR: Tensor, order_BR: Tensor) -> tuple[Tensor, Tensor]:
+    """Whose share the point falls into, and whether it falls into any: the last that has any probability stands in
+    where rounding leaves the sum short."""
+    shares_BR = probs_BR.cumsum(-1)
+    rank_B1 = torch.searchsorted(shares_BR, point_B1, right=True)
+    last_B1 = (probs_BR > 0).sum(-1, keepdim=True) - 1
+    return order_BR.gather(1, rank_B1.minimum(last_B1)).squeeze(1), (point_B1 < shares_BR[:, -1:]).squeeze(1)
 
 
 def logprobs_of(logits_BV: Tensor, ids_B: Tensor) -> Tensor:

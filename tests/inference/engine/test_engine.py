@@ -128,7 +128,6 @@ def test_penalties_bias_and_ends(qwen: LanguageModel) -> None:
 def test_chunks_join_to_the_text_and_hold_nothing_of_a_stop_string(qwen: LanguageModel) -> None:
     engine, prompt = Engine(qwen), ids_of(qwen)[0]
     whole = engine.generate([prompt], Sampling(seed=2, max_tokens=60))[0].text
-    assert "�" not in whole[:-1] or whole.count("�") < len(whole)
     stop = whole[10:13]
     ticket = engine.submit(prompt, Sampling(seed=2, max_tokens=60, stop=(stop,), logprobs=0))
     chunks = list(ticket)
@@ -168,7 +167,7 @@ def test_a_shared_beginning_is_computed_once(qwen: LanguageModel) -> None:
 
 def test_giving_up_frees_the_pages_within_a_step(qwen: LanguageModel) -> None:
     engine = Engine(qwen, max_running=2)
-    tickets = [engine.submit(prompt, Sampling(max_tokens=50)) for prompt in ids_of(qwen)]
+    tickets = [engine.submit(prompt, Sampling(max_tokens=50, ignore_end=True)) for prompt in ids_of(qwen)]
     for _ in range(3):
         engine.step()
     engine.abort(tickets[0])

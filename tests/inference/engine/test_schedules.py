@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fragua.inference.engine import Engine, Result, Sampling, Store
+from fragua.inference.engine import Engine, Result, Sampling, Store, TorchRunner
 from fragua.inference.engine.store import PAGE, Pages
 from tests.inference.engine.conftest import tiny
 
@@ -25,13 +25,19 @@ request = st.tuples(
 )
 
 
+RUNNERS = [TorchRunner]
+"""All that promise this."""
+
+
 def prompt_of(start: int, kept: int, last: int) -> list[int]:
     return [*STARTS[start][:kept], last]
 
 
 @cache
-def alone(kind: str, start: int, kept: int, last: int, option: int, tokens: int) -> Result:
-    engine = Engine(tiny(kind), deterministic=True, prefix_cache=False)
+def alone(
+    runner: type[TorchRunner], kind: str, start: int, kept: int, last: int, option: int, tokens: int
+) -> Result:
+    engine = Engine(tiny(kind), deterministic=True, prefix_cache=False, runner=runner)
     return engine.generate([prompt_of(start, kept, last)], Sampling(max_tokens=tokens, **OPTIONS[option]))[0]
 
 
@@ -45,8 +51,9 @@ def alone(kind: str, start: int, kept: int, last: int, option: int, tokens: int)
     spare_pages=st.integers(0, 6),
     prefix_cache=st.booleans(),
     lookup=st.booleans(),
+    runner=st.sampled_from(RUNNERS),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_an_answer_is_the_same_alone_and_in_any_company(
     kind: str,
     requests: list[tuple[int, int, int, int, int]],
@@ -57,6 +64,7 @@ def test_an_answer_is_the_same_alone_and_in_any_company(
     spare_pages: int,
     prefix_cache: bool,
     lookup: bool,
+    runner: type[TorchRunner],
 ) -> None:
     """To the last bit of each log-probability."""
     lm = tiny(kind)
@@ -71,6 +79,7 @@ def test_an_answer_is_the_same_alone_and_in_any_company(
         cache_bytes=pages * Store.page_bytes(lm.model.config, torch.float32),
         prefix_cache=prefix_cache,
         draft="lookup" if lookup else None,
+        runner=runner,
     )
     tickets = []
     for (start, kept, last, option, tokens), wait in zip(requests, arrivals, strict=False):
@@ -81,7 +90,7 @@ def test_an_answer_is_the_same_alone_and_in_any_company(
     for place in given_up & set(range(len(tickets))):
         engine.abort(tickets[place])
     for place, (asked, ticket) in enumerate(zip(requests, tickets, strict=True)):
-        found, expected = ticket.result(), alone(kind, *asked)
+        found, expected = ticket.result(), alone(runner, kind, *asked)
         if found.finish_reason == "abort":
             assert place in given_up and expected.token_ids[: len(found.token_ids)] == found.token_ids
             continue

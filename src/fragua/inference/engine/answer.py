@@ -97,7 +97,8 @@ class Answer:
             written = torch.tensor(self.ids[self.prompt_length :], dtype=torch.long, device=logits_V.device)
             self._counts_V += torch.bincount(written, minlength=len(logits_V))
             self._seen_V = self._counts_V > 0
-            self._seen_V[torch.tensor(self.ids, device=logits_V.device)] = True
+            prompt = self.source or self.ids[: self.prompt_length]
+            self._seen_V[torch.tensor(prompt, device=logits_V.device)] = True
         if sampling.repetition_penalty != 1.0:
             assert self._seen_V is not None, "made with the counts"
             logits_V = penalize_repetition(logits_V, self._seen_V, sampling.repetition_penalty)
@@ -146,8 +147,8 @@ class Answer:
         self._prompt_logprobs.append(logprob)
 
     def finish(self, reason: Finish) -> None:
-        self.finish_reason = reason
         self._texts.append(self.stream.flush())
+        self.finish_reason = "stop" if self.stream.stopped and reason == "length" else reason
 
     @property
     def fresh(self) -> int:
