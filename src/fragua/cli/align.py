@@ -86,14 +86,10 @@ def gold(
     if count < 1:
         raise InputError(f"{count} comparisons teach nothing", "--count", "1 or more")
     import fragua
-    from fragua.alignment.gold import gold_comparisons
+    from fragua.alignment.gold import write_gold
     from fragua.corpus.aldea.world import build_world
-    from fragua.files import write_jsonl
-    from fragua.training.directory import weights_digest
 
-    lm = fragua.load(str(model))
-    events = gold_comparisons(lm, weights_digest(model), build_world(world), count, seed)
-    written = write_jsonl(out, (event.model_dump(mode="json", exclude_none=True) for event in events))
+    written = write_gold(fragua.load(str(model)), build_world(world), count, seed, out)
     result({"comparisons": written, "out": str(out)}, json, ("comparisons",))
 
 
