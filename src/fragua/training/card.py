@@ -107,6 +107,12 @@ READS = Use(
     "it reads a text and writes what is missing",
     'lm.generate("Había una <extra_id_0>.", max_tokens=20).text',
 )
+JUDGES = Use(
+    "text-classification",
+    "valora respuestas",
+    "it judges answers",
+    "fragua.alignment.reward.RewardModel.load(…).rewards(…)",
+)
 USES = {"bert": FILLS, "roberta": FILLS, "xlnet": FILLS, "t5": READS}
 
 
@@ -127,7 +133,7 @@ def write_card(directory: Path, exam: dict[str, Any] | None = None) -> None:
             exam=exam,
             documents=(exam or {}).get("by_part", {}).get("documents"),
             line=_share,
-            use=USES.get(config.family, CONTINUES),
+            use=JUDGES if record["kind"] == "reward" else USES.get(config.family, CONTINUES),
             folder=directory.name,
             number=lambda value: f"{value:,}".replace(",", "\u202f"),
         )
