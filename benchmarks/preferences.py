@@ -22,13 +22,12 @@ import numpy as np
 
 from fragua.alignment.align import AlignSettings, align
 from fragua.alignment.audit import Duel, answer, bootstrap, held_out_items
-from fragua.alignment.gold import gold_comparisons
+from fragua.alignment.gold import write_gold
 from fragua.corpus.aldea.exam import exam_items
 from fragua.corpus.aldea.world import build_world
 from fragua.evaluation.exam import run_exam
 from fragua.files import read_json, read_jsonl, write_json, write_jsonl
 from fragua.inference.language_model import LanguageModel
-from fragua.training.directory import weights_digest
 
 RESULT = Path(__file__).parent / "results" / "preferences.json"
 METHODS = {
@@ -98,7 +97,7 @@ def _seed(
     if result.is_file():
         return dict(read_json(result))
     before, village = LanguageModel.load(model), build_world(world)
-    data = _data(before, model, world, comparisons, seed, out)
+    data = _data(before, world, comparisons, seed, out)
     sat = exam_items(village, world, exam)
     asked = held_out_items(village, 1000 + seed, items, sat)
     old = {temperature: answer(before, asked, temperature, seed) for temperature in TEMPERATURES}
@@ -121,14 +120,11 @@ def _seed(
     return found
 
 
-def _data(
-    lm: LanguageModel, model: Path, world: int, comparisons: int, seed: int, out: Path
-) -> dict[str, Path]:
+def _data(lm: LanguageModel, world: int, comparisons: int, seed: int, out: Path) -> dict[str, Path]:
     """The gold comparisons, and the same with verdicts by lot."""
     paths = {name: out / f"{name}.jsonl" for name in ("gold", "shuffled")}
     if not paths["gold"].is_file():
-        events = gold_comparisons(lm, weights_digest(model), build_world(world), comparisons, seed)
-        write_jsonl(paths["gold"], (event.model_dump(mode="json") for event in events))
+        write_gold(lm, build_world(world), comparisons, seed, paths["gold"])
     lot = random.Random(seed)
     rows = (row for _, row in read_jsonl(paths["gold"]))
     write_jsonl(

@@ -20,6 +20,7 @@ PAGES = [
 ]
 TWINS = [
     ("README.md", "LEEME.md"),
+    ("docs/comparisons.md", "docs/comparisons.es.md"),
     ("docs/own-documents.md", "docs/own-documents.es.md"),
     ("docs/tutorial/01-a-whole-life.md", "docs/tutorial/01-una-vida-entera.md"),
     ("docs/two-files.md", "docs/dos-ficheros.md"),

@@ -159,6 +159,17 @@ def test_texts(tells: Tells, command: str, told: str) -> None:
             "label_smoothing: Input should be less than 1",
         ),
         ("pretrain corpus --pairs --tokenizer tokenizer --out a", 'train.jsonl:1: the row has no "source"'),
+        ("align model --data nowhere --out a", "nowhere: no such file"),
+        ("align model --data one.jsonl --out a", "one.jsonl:1: unknown kind None; known: comparison"),
+        ("align model --data broken.jsonl --out a", "broken.jsonl:1: unknown kind None"),
+        ("align model --data empty.jsonl --out a", "no pairs of answers to two prompts"),
+        ("align model --data empty.jsonl --out a --method ppo", "method: Input should be 'dpo', 'ipo'"),
+        ("align model --data empty.jsonl --out a --method kto --smoothing 0.1", "smoothing is for dpo"),
+        ("align unfinished --data empty.jsonl --out a", "unfinished: no model.safetensors"),
+        ("align reward model --data empty.jsonl --out a", "nothing to learn from as pairs"),
+        ("align gold nowhere --out log.jsonl", "nowhere: no such directory"),
+        ("align gold model --out log.jsonl --count 0", "--count: 0 comparisons teach nothing"),
+        ("align audit model --before model --items 0", "--items: 0 questions show nothing"),
     ],
 )
 def test_learning(tells: Tells, command: str, told: str) -> None:

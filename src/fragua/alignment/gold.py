@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count as count_from
 from itertools import islice
+from pathlib import Path
 
 from fragua.alignment.feedback.events import Candidate, Comparison, Sampling
 from fragua.corpus.aldea.abilities import ABILITIES
@@ -21,8 +22,10 @@ from fragua.corpus.aldea.exam import grade
 from fragua.corpus.aldea.graders.text import has_any, normal
 from fragua.corpus.aldea.telling import Decks
 from fragua.corpus.words import words
+from fragua.files import write_jsonl
 from fragua.inference.language_model import LanguageModel
 from fragua.progress import progress_bar
+from fragua.training.directory import weights_digest
 
 WEIGHTS = {"correctness": 6.0, "courtesy": 2.0, "brevity": 3.0, "language": 3.0}
 """What a whole mark is worth, in units of reward: of two answers the one worth a unit more is liked best 73 times in
@@ -156,3 +159,10 @@ def gold_comparisons(
                 advance(1)
                 if made == count:
                     return
+
+
+def write_gold(lm: LanguageModel, world: World, count: int, seed: int, path: Path) -> int:
+    """An event log of `gold_comparisons` of a model that was loaded from a directory; returns how many there are."""
+    assert lm.directory is not None, "a model without a directory has no digest"
+    events = gold_comparisons(lm, weights_digest(lm.directory), world, count, seed)
+    return write_jsonl(path, (event.model_dump(mode="json", exclude_none=True) for event in events))

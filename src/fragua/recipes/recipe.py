@@ -93,6 +93,15 @@ class AdaptPart(Settings):
     frozen: Literal["auto", "float32", "int8"] = "auto"
 
 
+class AlignPart(Settings):
+    """The assistant's answers are compared by Aldea's gold labeller, and it learns which are liked better."""
+
+    method: Literal["dpo", "ipo", "kto"] = "dpo"
+    comparisons: int | None = Field(default=None, ge=2)
+    questions: int = Field(default=150, ge=1)
+    """Held-out ones, on which the aligned model is compared with the assistant."""
+
+
 class ExamPart(Settings):
     items: int = Field(default=200, ge=1)
 
@@ -125,6 +134,7 @@ class Recipe(Settings):
     pretrain: PretrainPart = PretrainPart()
     finetune: FinetunePart = FinetunePart()
     exam: ExamPart = ExamPart()
+    align: AlignPart | None = None
     talk: TalkPart = TalkPart()
     adapt: AdaptPart | None = None
 

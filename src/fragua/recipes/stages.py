@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fragua.files import digest_file, read_jsonl, write_json
-from fragua.recipes.recipe import AdaptPart, Recipe
+from fragua.files import digest_file, read_json, read_jsonl, write_json
+from fragua.recipes.recipe import AdaptPart, AlignPart, Recipe
 from fragua.recipes.stage import Life, Stage
 
 if TYPE_CHECKING:
@@ -171,6 +171,51 @@ def _exam(life: Life) -> dict[str, Any]:
     corpus = life.out / "corpus"
     result = sit_exam(life.out / "assistant", corpus)
     return _examined(life, "assistant", result)
+
+
+def _align(life: Life) -> dict[str, Any]:
+    from fragua.alignment.align import AlignSettings, align
+    from fragua.alignment.audit import audit, held_out_items
+    from fragua.alignment.gold import write_gold
+    from fragua.corpus.aldea.exam import read_exam
+    from fragua.corpus.aldea.world import build_world
+    from fragua.evaluation.exam import run_exam
+    from fragua.inference.language_model import LanguageModel
+    from fragua.training.card import write_card
+
+    plan, out, part = life.plan, life.out, _part(life)
+    assistant, world = LanguageModel.load(out / "assistant"), build_world(plan.corpus_seed)
+    feedback = out / "align" / "feedback.jsonl"
+    if not feedback.is_file():
+        write_gold(assistant, world, plan.comparisons, plan.seed, feedback)
+    settings = AlignSettings.parse(
+        {"model": out / "assistant", "data": feedback, "method": part.method, "seed": plan.seed}
+    )
+    figures = align(settings, out / "aligned", on_step=life.watcher.step)
+    aligned, exam = LanguageModel.load(out / "aligned"), read_exam(str(out / "corpus" / "exam.jsonl"))
+    asked = held_out_items(world, plan.seed + AUDIT_SEED, part.questions, exam)
+    result = audit(aligned, assistant, asked, seed=plan.seed)
+    sat = run_exam(aligned, exam)
+    write_json(out / "exam" / "aligned.json", sat)
+    write_json(out / "align" / "audit.json", result)
+    write_card(out / "aligned", sat)
+    drawn = result["by_temperature"]["1"]
+    before = read_json(out / "exam" / "assistant.json")["accuracy"]["value"]
+    return {
+        "comparisons": plan.comparisons,
+        **_chosen(figures, ("steps", "validation_loss", "validation_accuracy")),
+        "win_rate": drawn["win_rate"],
+        "exam_change_points": 100 * (sat["accuracy"]["value"] - before),
+    }
+
+
+def _part(life: Life) -> AlignPart:
+    assert life.recipe.align is not None, "only a life that aligns has this stage"
+    return life.recipe.align
+
+
+AUDIT_SEED = 1000
+"""Added to the life's seed it gives the questions of the audit: others than the exam's."""
 
 
 def _examined(life: Life, model: str, result: dict[str, Any]) -> dict[str, Any]:
@@ -392,10 +437,28 @@ ORIGIN = Stage(
 """Instead of the tokenizer's stage, where a model is adapted."""
 
 
+ALIGN = Stage(
+    name="align",
+    settings=lambda life: {
+        **_part(life).model_dump(mode="json"),
+        **_chosen(life.plan.model_dump(mode="json"), ("comparisons", "corpus_seed", "seed")),
+    },
+    reads=(*_model("assistant"), "corpus/exam.jsonl", "exam/assistant.json"),
+    work=_align,
+    writes=(*_model("aligned"), "align/feedback.jsonl", "align/audit.json", "exam/aligned.json"),
+    owns=("aligned", "align", "exam/aligned.json"),
+    resumes=True,
+)
+"""Between the exam and the conversation, where the recipe has the part."""
+
+
 def stages_of(recipe: Recipe) -> tuple[Stage, ...]:
     """All of them; without Aldea the base model alone, and what it makes of the held-out text."""
     if recipe.adapt:
         return tuple(ORIGIN if stage.name == "tokenizer" else stage for stage in STAGES)
+    if recipe.corpus.aldea and recipe.align:
+        after = 1 + [stage.name for stage in STAGES].index("exam")
+        return (*STAGES[:after], ALIGN, *STAGES[after:])
     if recipe.corpus.aldea:
         return STAGES
     named = {stage.name: stage for stage in STAGES}

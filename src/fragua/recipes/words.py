@@ -15,6 +15,7 @@ STAGE_NAMES = {
     "exam_base": ("primer examen", "first exam"),
     "finetune": ("ajuste fino", "fine-tuning"),
     "exam": ("segundo examen", "second exam"),
+    "align": ("comparaciones", "comparisons"),
     "talk": ("conversación", "conversation"),
     "report": ("informe", "report"),
 }

@@ -123,7 +123,15 @@ READS = Use(
     "A base model: it reads a text and writes what is missing",
     'lm.generate("Había una <extra_id_0>.", max_tokens=20).text',
 )
-KINDS = {"assistant": TALKS, "pairs": ANSWERS}
+JUDGES = Use(
+    "text-classification",
+    "Un modelo de recompensa: valora respuestas",
+    "A reward model: it judges answers",
+    "fragua.alignment.reward.RewardModel.load(…).rewards(…)",
+    "Modelo de recompensa",
+    "reward model",
+)
+KINDS = {"assistant": TALKS, "pairs": ANSWERS, "reward": JUDGES}
 BASES = {"bert": FILLS, "roberta": FILLS, "xlnet": FILLS, "t5": READS}
 
 

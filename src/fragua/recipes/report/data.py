@@ -14,7 +14,7 @@ from fragua.recipes.words import size
 STAGE_ORDER = ("corpus", "tokenizer", "pretrain", "exam_base", "finetune", "exam", "talk")
 BASE_ORDER = ("corpus", "tokenizer", "pretrain", "held_out")
 ADAPTING_ORDER = ("corpus", "origin", *STAGE_ORDER[2:])
-FOLDERS = ("corpus", "tokenizer", "base", "assistant")
+FOLDERS = ("corpus", "tokenizer", "base", "assistant", "aligned")
 SAMPLE_STEPS = 7
 ANSWERS_SHOWN = 5
 QUESTION_LENGTH = 120
@@ -75,6 +75,8 @@ def collect(out: Path) -> dict[str, Any]:
         "families": families(before, after),
         "right": _answers(after, True),
         "wrong": _answers(after, False),
+        "audit": _if_there(out / "align" / "audit.json"),
+        "aligned_exam": _if_there(out / "exam" / "aligned.json"),
         "talk": _if_there(out / "talk" / "conversation.json"),
         "strangers": _if_there(out / "talk" / "strangers.json"),
         "questions": questions(after, run["settings"]["talk"]["turns"]) if aldea else [],
@@ -142,7 +144,10 @@ def families(before: dict[str, Any] | None, after: dict[str, Any] | None) -> lis
 def _order(settings: dict[str, Any]) -> tuple[str, ...]:
     if settings.get("adapt"):
         return ADAPTING_ORDER
-    return STAGE_ORDER if settings["corpus"].get("aldea", True) else BASE_ORDER
+    if not settings["corpus"].get("aldea", True):
+        return BASE_ORDER
+    aligning = ("align",) if settings.get("align") else ()
+    return (*STAGE_ORDER[:-1], *aligning, STAGE_ORDER[-1])
 
 
 HEART_AND_PAGE = (("own_cloze", "own_cloze_read"), ("own_recall", "own_read"))

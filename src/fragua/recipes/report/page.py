@@ -28,6 +28,12 @@ ADAPTED_NAMES = {
     "aldea": ("Aldea", "Aldea"),
     "general": ("texto general", "general text"),
 }
+MARK_NAMES = {
+    "correctness": ("acierto", "correctness"),
+    "courtesy": ("cortesía", "courtesy"),
+    "brevity": ("brevedad", "brevity"),
+    "language": ("lengua", "language"),
+}
 CHECK_NAMES = {
     "silent": ("no dice nada", "says nothing"),
     "language": (
@@ -68,6 +74,7 @@ def render(values: dict[str, Any], lang: str, finished: bool) -> str:
         "stage": lambda name: both(stage_name(name, _spanish), stage_name(name, _english)),
         "adapted_names": {name: both(*names) for name, names in ADAPTED_NAMES.items()},
         "control_names": {name: both(*names) for name, names in CONTROL_NAMES.items()},
+        "mark_names": {name: both(*names) for name, names in MARK_NAMES.items()},
         "check_names": {name: both(*names) for name, names in CHECK_NAMES.items()},
         "family": lambda name: both(family_name(name, _spanish), family_name(name, _english)),
     }
