@@ -60,8 +60,12 @@ def krippendorff_alpha(
     drawn_RU = generator.multinomial(len(paired), np.full(len(paired), 1 / len(paired)), size=resamples)
     found_R = np.array([alpha(weights_U.astype(float)) for weights_U in drawn_RU])
     low, high = np.nanpercentile(found_R, [2.5, 97.5]) if not np.isnan(found_R).all() else (np.nan, np.nan)
-    told = (None if np.isnan(one) else float(one) for one in (alpha(np.ones(len(paired))), low, high))
-    return Agreement(*told, units=len(paired), values=int(counts_UC.sum()))
+    found = alpha(np.ones(len(paired)))
+    return Agreement(_told(found), _told(low), _told(high), len(paired), int(counts_UC.sum()))
+
+
+def _told(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
 def _distance(n_C: np.ndarray, values: Sequence[Any], level: Level) -> np.ndarray:
