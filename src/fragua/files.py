@@ -194,6 +194,13 @@ def append_lines(path: str | Path, rows: Iterable[Any]) -> None:
             raise
 
 
+def drop_torn_line(path: Path) -> None:
+    """Cuts off what a killed writer left of a last line."""
+    whole = path.read_bytes()
+    if whole and not whole.endswith(b"\n"):
+        os.truncate(path, whole.rfind(b"\n") + 1)
+
+
 def lock(handle: int, wait: bool = False) -> bool:
     """Takes an open file for this process alone, until it is closed or the process dies; False where another has it."""
     try:
