@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from fragua.cli.collect import agreement, collect
+from fragua.cli.collect import agreement, collect, convert
 from fragua.cli.output import result
 from fragua.errors import InputError
 
@@ -32,6 +32,7 @@ app = typer.Typer(
 
 app.command()(collect)
 app.command()(agreement)
+app.command()(convert)
 
 
 @app.command()

@@ -126,6 +126,32 @@ def agreement(
     result(figures if json else _shown(figures), json, _agreed(figures))
 
 
+def convert(
+    source: Annotated[Path, typer.Argument(help="Event log, or preferences: TRL's, hh-rlhf's, Alpaca-like.")],
+    to: Annotated[str, typer.Option(help="events, trl, trl-unpaired, hh, instructions, or messages.")],
+    out: Annotated[Path, typer.Option(help="File to write, JSONL; a .json is an array.")],
+    skip_broken: Annotated[
+        bool, typer.Option("--skip-broken", help="Pass over what can't be read, and tell it.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Feedback from and into the forms of other programs. `messages` are corrections, for fine-tuning."""
+    from fragua.alignment.feedback.formats import read_events, write_events
+    from fragua.files import write_json, write_jsonl
+
+    broken: list[InputError] = []
+    events = list(read_events(source, broken.append if skip_broken else None))
+    for error in broken:
+        print(f"passed over: {error}", file=sys.stderr)
+    rows = list(write_events(events, to))
+    if out.suffix.lower() == ".json":
+        write_json(out, rows)
+    else:
+        write_jsonl(out, rows)
+    figures = {"read": len(events), "written": len(rows), "broken": len(broken), "out": str(out)}
+    result(figures, json, ("read", "written", "broken"))
+
+
 def _here(labelling: Labelling, annotator: str, guidelines: str | None, lang: Lang, as_json: bool) -> None:
     """With --json the talk goes to standard error: standard output is the object's."""
     from rich.console import Console

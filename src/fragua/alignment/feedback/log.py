@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from fragua.alignment.feedback.events import Undo, Verdict, parse_event
 from fragua.errors import InputError
@@ -41,7 +42,7 @@ class EventLog:
         for number, raw in numbered_lines(io.BytesIO(data), self.path):
             place = f"{self.path}:{self._lines + number}"
             try:
-                self.events.append(_event(raw, place))
+                self.events.append(parse_event(read_line(raw, place), place))
             except InputError as error:
                 if self.on_broken is None:
                     raise
@@ -50,9 +51,10 @@ class EventLog:
         self._lines += data.count(b"\n")
 
 
-def _event(raw: bytes, place: str) -> Verdict | Undo:
+def read_line(raw: bytes, place: str) -> dict[str, Any]:
+    """A line's object. Raises InputError at `place`; one that was never finished is told apart."""
     try:
-        return parse_event(parse_row(raw, place), place)
+        return parse_row(raw, place)
     except InputError as error:
         if raw.endswith(b"\n"):
             raise
