@@ -1,4 +1,4 @@
-// The theme that was chosen before, and the keys: each is declared on its button (aria-keyshortcuts).
+// The theme that was chosen before, and the keys: each is declared on its button (aria-keyshortcuts); Esc leaves a field.
 const fraguaShow = (theme) => { document.documentElement.style.colorScheme = theme || ""; };
 fraguaShow(localStorage.getItem("fragua-theme"));
 
@@ -11,7 +11,8 @@ function fraguaTheme() {
 
 document.addEventListener("keydown", (event) => {
   const writing = event.target.matches("input, textarea, select, [contenteditable=true]");
-  if (event.altKey || event.metaKey || event.ctrlKey || event.repeat || (writing && event.key !== "Escape")) return;
+  if (writing && event.key === "Escape") event.target.blur();
+  if (writing || event.altKey || event.metaKey || event.ctrlKey || event.repeat) return;
   const button = [...document.querySelectorAll("button[aria-keyshortcuts]:not([disabled])")]
     .find((one) => one.getAttribute("aria-keyshortcuts").toLowerCase() === event.key.toLowerCase());
   if (button && button.offsetParent) { event.preventDefault(); button.click(); }
