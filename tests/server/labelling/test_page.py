@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from fragua.alignment.feedback.events import Verdict, standing
 from fragua.alignment.feedback.log import EventLog
-from tests.server.conftest import Look, Served, serving
+from tests.server.conftest import FRAGUA, Look, Served, serving
 from tests.server.labelling.board import ANSWERS, QUESTIONS, SECRET
 
 if TYPE_CHECKING:
@@ -139,3 +140,31 @@ def test_a_ranking_is_picked_best_first(tmp_path: Path, look: Look) -> None:
     (event,) = written(log, "eva")
     assert event.kind == "comparison" and event.verdict == "ranking"
     assert [event.candidates[number].text for number in event.ranking] == [shown[2], shown[0], shown[1]]
+
+
+def test_the_command_serves_the_page_and_ends_with_its_figures(
+    tiny_dir: Path, tmp_path: Path, look: Look
+) -> None:
+    (tmp_path / "questions.txt").write_text("Hola\nUno\nDos\n", "utf-8")
+    (tmp_path / "rules.txt").write_text("Be fair.", "utf-8")
+    out = tmp_path / "feedback"
+    arguments = [
+        "--prompts",
+        tmp_path / "questions.txt",
+        "--out",
+        out,
+        "--guidelines",
+        tmp_path / "rules.txt",
+    ]
+    more = ["--max-tokens", "5", "--annotator", "eva ü", "--lang", "es", "--json"]
+    with serving(*FRAGUA, "align", "collect", tiny_dir, *arguments, *more) as served:
+        page = look(served.url)
+        after(page, "0 hechas, quedan 3")
+        assert "Be fair." in (page.locator("details").text_content() or "")
+        page.keyboard.press("0")
+        after(page, "1 hechas, quedan 2")
+        code, printed = served.stop()
+    assert code == 0
+    told = json.loads(printed)
+    assert told["annotators"] == {"eva ü": 1} and told["kinds"] == {"comparison": 1}
+    assert [event.id for event in written(out / "events.jsonl", "eva ü")] != []
