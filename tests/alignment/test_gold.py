@@ -10,7 +10,7 @@ import pytest
 from fragua.alignment.audit import Duel, held_out_items
 from fragua.alignment.examples import pairs
 from fragua.alignment.feedback.events import examples, parse_event
-from fragua.alignment.gold import gold_comparisons, gold_reward, marks, practice_items, prefers
+from fragua.alignment.gold import choose, gold_comparisons, gold_reward, marks, practice_items
 from fragua.corpus.aldea.entities import World
 from fragua.corpus.aldea.exam import ExamItem, exam_items
 from fragua.corpus.aldea.world import build_world
@@ -51,7 +51,7 @@ def test_an_answer_in_the_other_language_is_told(items: list[ExamItem]) -> None:
 @pytest.mark.parametrize(("difference", "share"), [(0.0, 0.5), (1.0, 0.731), (-2.0, 0.119)])
 def test_its_noise_is_bradley_and_terrys(difference: float, share: float) -> None:
     rng = random.Random(0)
-    first = sum(prefers((difference, 0.0), rng) == 0 for _ in range(20_000)) / 20_000
+    first = sum(choose((difference, 0.0), rng) == 0 for _ in range(20_000)) / 20_000
     assert first == pytest.approx(share, abs=0.01)
 
 
@@ -77,4 +77,5 @@ def test_its_comparisons_are_events_that_teach_pairs(lm: LanguageModel, world: W
     rows = [event.model_dump(mode="json") for event in gold_comparisons(lm, "ab" * 32, world, 6, 0)]
     again = [event.model_dump(mode="json") for event in gold_comparisons(lm, "ab" * 32, world, 6, 0)]
     assert [row | {"at": 0} for row in rows] == [row | {"at": 0} for row in again]
-    assert len(pairs(examples(parse_event(row, "log") for row in rows))) == 6
+    taught = pairs(examples(parse_event(row, "log") for row in rows))
+    assert len(taught) == sum(len(row["candidates"]) - 1 for row in rows)

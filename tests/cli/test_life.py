@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import SmokeRun
 
-STAGES = ["corpus", "tokenizer", "pretrain", "exam_base", "finetune", "exam", "talk", "report"]
+STAGES = ["corpus", "tokenizer", "pretrain", "exam_base", "finetune", "exam", "align", "talk", "report"]
 FRAGUA = [sys.executable, "-m", "fragua.cli.main"]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 TINY = [

@@ -11,7 +11,7 @@ from fragua.files import write_json, write_jsonl
 from fragua.recipes.ledger import Entry, Ledger
 from fragua.recipes.plan import Plan
 from fragua.recipes.recipe import load_recipe
-from fragua.recipes.report.page import CHECK_NAMES, CONTROL_NAMES
+from fragua.recipes.report.page import CHECK_NAMES, CONTROL_NAMES, MARK_NAMES
 
 HOSTILE = '</script><script>alert("x")</script><img src="https://example.com/x.png" onerror=alert(1)> {{ 7 * 7 }} [red]'
 MACHINE: dict[str, Any] = {
@@ -28,6 +28,7 @@ FIGURES: dict[str, dict[str, Any]] = {
     "exam_base": {"correct": 1, "items": 4},
     "finetune": {"validation_loss": 0.5},
     "exam": {"correct": 3, "items": 4},
+    "align": {"comparisons": 12, "win_rate": {"value": 0.6}, "exam_change_points": -1.0},
     "talk": {"exchanges": 1, "strangers": 3, "good": 1},
 }
 
@@ -65,6 +66,12 @@ def fake_life(out: Path, plan: Plan, running: str | None = None) -> Ledger:
     for name, file, right in (("exam_base", "base", 1), ("exam", "assistant", 3)):
         if name in done:
             write_json(out / "exam" / f"{file}.json", _exam(right))
+    if "align" in done:
+        share = {"value": 0.6, "low": 0.4, "high": 0.8, "n": 8}
+        marks = dict.fromkeys(MARK_NAMES, 0.5)
+        row = {"win_rate": share, "win_rate_like_length": share, "marks": {"new": marks, "old": marks}}
+        write_json(out / "align" / "audit.json", {"questions": 8, "by_temperature": dict.fromkeys("10", row)})
+        write_json(out / "exam" / "aligned.json", _exam(2))
     if "talk" in done:
         call = {"type": "function", "function": {"name": "calculator", "arguments": {"expression": HOSTILE}}}
         messages = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -84,6 +84,16 @@ class Row(NamedTuple):
     good: bool | None = None
 
 
+class Prompted(Protocol):
+    """What can be held out by its prompt."""
+
+    @property
+    def prompt(self) -> Messages: ...
+
+
+AnyRow = TypeVar("AnyRow", bound=Prompted)
+
+
 def align(settings: AlignSettings, out: str | Path, on_step: OnRow | None = None) -> dict[str, Any]:
     """Trains on feedback; resumes as `pretrain` does. Returns the trainer's figures, `pairs` or `verdicts` among them.
 
@@ -108,7 +118,7 @@ def align(settings: AlignSettings, out: str | Path, on_step: OnRow | None = None
     training = settings.training(model.config.width, steps, objective.context)
     announce(settings.method, model.config, training)
     trainer = Trainer(
-        model, objective, training, out, label=settings.method, on_step=on_step, row_tokens=objective.context
+        model, objective, training, out, label=settings.method, on_step=on_step, context=objective.context
     )
     kind = "verdicts" if settings.method == "kto" else "pairs"
     figures = trainer.run() | {kind: len(rows)}
@@ -149,12 +159,12 @@ def _others(count: int, seed: int) -> list[int]:
     return [int(other) for other in others]
 
 
-def split(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+def split(rows: Sequence[AnyRow]) -> tuple[list[AnyRow], list[AnyRow]]:
     """Learned from and held out, by prompt: the same prompt is never in both."""
     prompts = list(dict.fromkeys(digest_json(row.prompt) for row in rows))
     every = max(2, min(HELD_OUT, len(prompts)))
     held_out = set(prompts[every - 1 :: every])
-    sides: tuple[list[Row], list[Row]] = ([], [])
+    sides: tuple[list[AnyRow], list[AnyRow]] = ([], [])
     for row in rows:
         sides[digest_json(row.prompt) in held_out].append(row)
     return sides

@@ -1,4 +1,4 @@
-"""The gold labeller of Aldea: code that knows how good an answer is, and says of two which one it prefers.
+"""The gold labeller of Aldea: code that knows how good an answer is, and says of several which one it likes best.
 
 It stands for people where their wishes must be known exactly. What it looks at (`marks`) is given to no model that
 learns from its verdicts, and it never chooses between checkpoints."""
@@ -10,21 +10,26 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count as count_from
 from itertools import islice
+from pathlib import Path
 
 from fragua.alignment.feedback.events import Candidate, Comparison, Sampling
 from fragua.corpus.aldea.abilities import ABILITIES
 from fragua.corpus.aldea.asking import Asker, ExamItem, assistant
 from fragua.corpus.aldea.entities import LANGS, World
 from fragua.corpus.aldea.exam import grade
-from fragua.corpus.aldea.graders.text import MOST_WORDS, has_any, normal
+from fragua.corpus.aldea.graders.text import has_any, normal
 from fragua.corpus.aldea.telling import Decks
 from fragua.corpus.words import words
+from fragua.files import write_jsonl
 from fragua.inference.language_model import LanguageModel
 from fragua.progress import progress_bar
+from fragua.training.directory import weights_digest
 
-WEIGHTS = {"correctness": 3.0, "courtesy": 1.0, "brevity": 1.0, "language": 1.0}
-"""What a whole mark is worth, in units of reward: one unit is preferred in 73 of 100 comparisons."""
+WEIGHTS = {"correctness": 6.0, "courtesy": 2.0, "brevity": 3.0, "language": 3.0}
+"""What a whole mark is worth, in units of reward: of two answers the one worth a unit more is liked best 73 times in
+100, the one worth three units more 95 times."""
 COURTEOUS = (
     "por favor", "gracias", "con gusto", "claro", "por supuesto", "de nada", "encantado", "lo siento", "perdona",
     "hola", "suerte", "please", "thank you", "thanks", "gladly", "sure", "of course", "welcome", "happy to", "sorry",
@@ -39,16 +44,18 @@ SMALL_WORDS = {
 CANDIDATES = 4
 MAX_TOKENS = 96
 ASKED_AT_ONCE = 64
+GROUP_SEEDS = 1 << 16
+"""Seeds set aside for each group that is asked at once."""
 
 
 def marks(item: ExamItem, answer: str) -> dict[str, float]:
-    """Each from 0 to 1: right by the item's own grader; a courteous word; how short, 0 from 60 words on; in the
-    language of the model answer."""
-    length = len(answer.split())
+    """Each from 0 to 1: right by the item's own grader; a courteous word; as short as the model answer; in its
+    language."""
+    length, enough = len(answer.split()), len(str(item.gold[-1]["content"]).split())
     return {
         "correctness": float(bool(grade(item, [assistant(answer)]))),
         "courtesy": float(has_any(normal(answer), COURTEOUS) is not None),
-        "brevity": max(0.0, 1 - length / MOST_WORDS) if length else 0.0,
+        "brevity": min(1.0, enough / length) if length else 0.0,
         "language": _in_language(answer, item),
     }
 
@@ -57,9 +64,10 @@ def gold_reward(item: ExamItem, answer: str) -> float:
     return sum(WEIGHTS[name] * mark for name, mark in marks(item, answer).items())
 
 
-def prefers(rewards: tuple[float, float], rng: random.Random) -> int:
-    """0 or 1: the first with probability σ(r₀ − r₁) (Bradley & Terry 1952)."""
-    return int(rng.random() >= 1 / (1 + math.exp(rewards[1] - rewards[0])))
+def choose(rewards: Sequence[float], rng: random.Random) -> int:
+    """The number of one of them, each with the probability softmax(rewards): of two, Bradley and Terry's noise."""
+    most = max(rewards)
+    return rng.choices(range(len(rewards)), [math.exp(reward - most) for reward in rewards])[0]
 
 
 def _in_language(text: str, item: ExamItem) -> float:
@@ -125,32 +133,36 @@ def draw(
 def gold_comparisons(
     lm: LanguageModel, weights: str, world: World, count: int, seed: int, candidates: int = CANDIDATES
 ) -> Iterator[Comparison]:
-    """`count` comparisons of answers that the model drew at temperature 1, two by two, to practice questions."""
-    rng = random.Random(f"gold {seed}")
-    sampling = Sampling(temperature=1.0, max_tokens=MAX_TOKENS, seed=seed * 1_000_003)
-    questions, made = practice_items(world, seed), 0
+    """`count` comparisons, each of the different answers that the model drew at temperature 1 to a practice question.
+
+    `weights` is the model's digest."""
+    rng, questions, made = random.Random(f"gold {seed}"), practice_items(world, seed), 0
     with progress_bar("gold", count, "comparisons") as advance:
-        while made < count:
-            for asked in draw(lm, list(islice(questions, ASKED_AT_ONCE)), sampling, candidates):
-                drawn = list(asked.answers)
-                for texts in zip(drawn[::2], drawn[1::2], strict=False):
-                    if made == count:
-                        return
-                    made += 1
-                    rewards = (gold_reward(asked.item, texts[0]), gold_reward(asked.item, texts[1]))
-                    order = rng.sample((0, 1), 2)
-                    yield Comparison(
-                        id=f"gold-{seed}-{made}",
-                        at=datetime.now(UTC),
-                        annotator="gold",
-                        seconds=0.0,
-                        prompt=tuple(asked.item.messages),
-                        candidates=tuple(
-                            Candidate(text=text, model=weights, sampling=sampling) for text in texts
-                        ),
-                        order=tuple(order),
-                        verdict="best",
-                        ranking=(prefers(rewards, rng),),
-                    )
-                    advance(1)
-            sampling = sampling.model_copy(update={"seed": (sampling.seed or 0) + ASKED_AT_ONCE * candidates})
+        for group in count_from(0):
+            drawn = Sampling(temperature=1.0, max_tokens=MAX_TOKENS, seed=(seed << 32) + group * GROUP_SEEDS)
+            for asked in draw(lm, list(islice(questions, ASKED_AT_ONCE)), drawn, candidates):
+                if len(asked.answers) < 2:
+                    continue
+                made += 1
+                answers = tuple(Candidate(text=text, model=weights, sampling=drawn) for text in asked.answers)
+                yield Comparison(
+                    id=f"gold-{seed}-{made}",
+                    at=datetime.now(UTC),
+                    annotator="gold",
+                    seconds=0.0,
+                    prompt=tuple(asked.item.messages),
+                    candidates=answers,
+                    order=tuple(rng.sample(range(len(answers)), len(answers))),
+                    verdict="best",
+                    ranking=(choose([gold_reward(asked.item, text) for text in asked.answers], rng),),
+                )
+                advance(1)
+                if made == count:
+                    return
+
+
+def write_gold(lm: LanguageModel, world: World, count: int, seed: int, path: Path) -> int:
+    """An event log of `gold_comparisons` of a model that was loaded from a directory; returns how many there are."""
+    assert lm.directory is not None, "a model without a directory has no digest"
+    events = gold_comparisons(lm, weights_digest(lm.directory), world, count, seed)
+    return write_jsonl(path, (event.model_dump(mode="json", exclude_none=True) for event in events))

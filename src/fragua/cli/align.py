@@ -91,14 +91,10 @@ def gold(
     if count < 1:
         raise InputError(f"{count} comparisons teach nothing", "--count", "1 or more")
     import fragua
-    from fragua.alignment.gold import gold_comparisons
+    from fragua.alignment.gold import write_gold
     from fragua.corpus.aldea.world import build_world
-    from fragua.files import write_jsonl
-    from fragua.training.directory import weights_digest
 
-    lm = fragua.load(str(model))
-    events = gold_comparisons(lm, weights_digest(model), build_world(world), count, seed)
-    written = write_jsonl(out, (event.model_dump(mode="json", exclude_none=True) for event in events))
+    written = write_gold(fragua.load(str(model)), build_world(world), count, seed, out)
     result({"comparisons": written, "out": str(out)}, json, ("comparisons",))
 
 
@@ -124,3 +120,39 @@ def audit(
     figures = ask(new, old, held_out_items(build_world(world), seed, items), seed=seed)
     shown = figures if json else flat(figures)
     result(shown, json, tuple(shown))
+
+
+@app.command()
+def reward(
+    model: Annotated[Path, typer.Argument(help="Decoder or encoder to start from.")],
+    data: Annotated[Path, typer.Option(help="Feedback: an event log, JSONL.")],
+    out: Annotated[Path, typer.Option(help="Directory to make; an unfinished one is gone on with.")],
+    learn: Annotated[str, typer.Option(help="pairs, best (of several) or ratings.")] = "pairs",
+    members: Annotated[int, typer.Option(help="Models of the ensemble.")] = 1,
+    correct_length: Annotated[
+        bool, typer.Option("--correct-length", help="Take off what the reward owes to length.")
+    ] = False,
+    epochs: Annotated[float, typer.Option(help="Times through the data.")] = 1.0,
+    batch: Annotated[int, typer.Option(help="Judgements a step.")] = 32,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Peak learning rate; derived if not given.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the head and of the order.")] = 0,
+    precision: Annotated[str, typer.Option(help="auto (measured), float32 or bfloat16.")] = "float32",
+    json: JSON = False,
+) -> None:
+    """Learn to judge answers as people do, and report how well that goes on comparisons that were held out."""
+    values: dict[str, Any] = {key: value for key, value in locals().items() if key not in ("out", "json")}
+    from fragua.alignment.judging import RewardSettings, train_reward
+    from fragua.files import flat
+
+    figures = train_reward(RewardSettings.parse(values, "reward"), out)
+    shown = (
+        "judgements",
+        "accuracy.value",
+        "accuracy.low",
+        "accuracy.high",
+        "shorter",
+        "correlation_with_log_words",
+    )
+    result(figures if json else flat(figures), json, shown)

@@ -76,9 +76,15 @@ def summary(entry: Entry, say: Say) -> str:
     if entry.name in ("pretrain", "finetune"):
         named = (("validation_loss", say("pérdida", "loss")), ("validation_bits_per_byte", "bits/byte"))
         return ", ".join(f"{word} {figures[key]:.3f}" for key, word in named if figures.get(key) is not None)
+    if entry.name == "align":
+        wins = f"{figures['win_rate']['value']:.0%}"
+        return say(
+            f"gusta más en el {wins} de las preguntas, examen {figures['exam_change_points']:+.1f} puntos",
+            f"liked better in {wins} of the questions, exam {figures['exam_change_points']:+.1f} points",
+        )
     if entry.name == "held_out":
         return f"{size(figures['bytes'])}, {figures['bits_per_byte']:.3f} bits/byte"
-    if entry.name in ("exam_base", "exam"):
+    if entry.name in ("origin", "exam_base", "exam"):
         parts = {name: f"{share['value']:.0%}" for name, share in figures.get("by_part", {}).items()}
         told = say(
             f"{figures['correct']} de {figures['items']} bien",

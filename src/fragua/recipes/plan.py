@@ -33,6 +33,10 @@ class Costs:
     conversations_per_s: float = 2000.0
     bytes_per_conversation: float = 290.0  # its marks included
     shards_bytes_per_s: float = 2.0e6  # text to token shards, at the start of pretraining
+    align_share: float = 0.12  # of all, at most
+    most_align_s: float = 150.0
+    drawn_per_comparison: float = 80.0  # tokens, of all its answers
+    read_per_comparison: float = 300.0  # tokens, of all its pairs, the reference's part included
     min_corpus_bytes: float = 1.0e6
     max_corpus_bytes: float = 1.0e9
     process_bytes: float = 0.45e9
@@ -77,6 +81,7 @@ class Plan(Settings):
     finetune_epochs: int
     finetune_batch_tokens: int
     finetune_learning_rate: float | None
+    comparisons: int = 0
     seed: int
     estimates: Estimates
 
@@ -161,6 +166,8 @@ def _plan_at(
     unique = corpus_bytes / bytes_per_token
     held_out = (given.tail or 0.02) * unique / rate  # each token is read twice, forward only
     fixed = sum(seconds.values()) + shards + costs.start_s + costs.report_s
+    comparisons, align_s = _comparisons(recipe, budget, rate, costs)
+    fixed += align_s
     training = budget - fixed - (compiling + held_out if alone else 2 * exam + 2 * compiling)
 
     share = _share_out(recipe, max(0.0, training), rate, vocab_size, costs)
@@ -180,6 +187,7 @@ def _plan_at(
             "exam_base": exam,
             "finetune": share.finetune_tokens / rate / (1 - costs.overhead) + compiling,
             "exam": exam,
+            **({"align": align_s} if recipe.align else {}),
             "talk": 2.0,
         }
     )
@@ -210,6 +218,7 @@ def _plan_at(
         finetune_epochs=share.epochs,
         finetune_batch_tokens=finetune_batch,
         finetune_learning_rate=recipe.finetune.learning_rate,
+        comparisons=comparisons,
         seed=recipe.seed,
         estimates=Estimates(
             tokens_per_s=rate,
@@ -250,6 +259,19 @@ def _share_out(recipe: Recipe, training_s: float, rate: float, vocab_size: int, 
     return Share(
         max(0.0, readable - conversations * each - written), conversations * each, conversations, epochs
     )
+
+
+def _comparisons(recipe: Recipe, budget: float, rate: float, costs: Costs) -> tuple[int, float]:
+    """How many comparisons there is time for, and the seconds that they, the audit and its exam take."""
+    if recipe.align is None:
+        return 0, 0.0
+    drawn_per_s = costs.decode_share * rate
+    each = costs.drawn_per_comparison / drawn_per_s + costs.read_per_comparison / rate
+    asked = 4 * recipe.align.questions + recipe.exam.items
+    audit = asked * costs.exam_tokens_per_item / drawn_per_s
+    left = min(costs.align_share * budget, costs.most_align_s) - audit
+    count = recipe.align.comparisons or int(_clamp(left / each, 100, 5000))
+    return count, count * each + audit
 
 
 def expected_bytes_per_token(vocab_size: int) -> float:

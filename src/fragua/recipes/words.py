@@ -7,11 +7,13 @@ from fragua.language import Say
 STAGE_NAMES = {
     "corpus": ("corpus", "corpus"),
     "tokenizer": ("tokenizador", "tokenizer"),
+    "origin": ("el modelo de partida", "the model as it was"),
     "pretrain": ("preentrenamiento", "pretraining"),
     "held_out": ("texto reservado", "held-out text"),
     "exam_base": ("primer examen", "first exam"),
     "finetune": ("ajuste fino", "fine-tuning"),
     "exam": ("segundo examen", "second exam"),
+    "align": ("comparaciones", "comparisons"),
     "talk": ("conversación", "conversation"),
     "report": ("informe", "report"),
 }

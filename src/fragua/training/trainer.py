@@ -57,8 +57,9 @@ class Training(Settings):
 class Trainer:
     """Trains `model` on `objective` under `out`; a run that was killed goes on from its last checkpoint.
 
-    `sample` makes rows of text for `samples.jsonl`; `on_step` and `on_sample` are told every row that is written.
-    `run` raises RunError for a loss that is not finite, a full disk, or an interruption (after a checkpoint)."""
+    `context`: tokens a row; None: as many as the model takes. `sample` makes rows of text for `samples.jsonl`;
+    `on_step` and `on_sample` are told every row that is written. `run` raises RunError for a loss that is not finite,
+    a full disk, or an interruption (after a checkpoint)."""
 
     def __init__(
         self,
@@ -68,12 +69,11 @@ class Trainer:
         out: Path,
         *,
         label: str = "train",
+        context: int | None = None,
         sample: Callable[[], list[dict[str, Any]]] | None = None,
         on_step: OnRow | None = None,
         on_sample: OnRow | None = None,
-        row_tokens: int | None = None,
     ):
-        """row_tokens: about how many an objective's row holds, where that is not the context."""
         self.model, self.objective, self.settings, self.out, self.label = (
             model,
             objective,
@@ -83,7 +83,7 @@ class Trainer:
         )
         self.sample, self.on_step, self.on_sample = sample, on_step, on_sample
         self.device = model.device
-        self.context = row_tokens or model.config.context
+        self.context = context or model.config.context
         self.step, self.tokens, self.seconds = 0, 0, 0.0
         self._stop: int | None = None
         self._row: dict[str, Any] = {}
@@ -92,7 +92,7 @@ class Trainer:
         """Returns the last metrics row, with `stage` figures: tokens, seconds, precision, compiled, micro_rows."""
         self._prepare()
         settings, journal = self.settings, Journal(self.out, self.step)
-        flops = self.model.config.flops_per_token()
+        flops = self.model.config.flops_per_token(self.context)
         self.step_tokens = self._rows() * self.context
         total = settings.steps * self.step_tokens
         try:
@@ -154,7 +154,12 @@ class Trainer:
     def _choose(self, peaks: dict[Precision, float]) -> dict[str, Any]:
         settings, config = self.settings, self.model.config
         precision = fastest(peaks) if settings.precision == "auto" else settings.precision
-        seconds = settings.steps * settings.batch_tokens * config.flops_per_token() / (0.5 * peaks[precision])
+        seconds = (
+            settings.steps
+            * settings.batch_tokens
+            * config.flops_per_token(self.context)
+            / (0.5 * peaks[precision])
+        )
         worth = seconds > COMPILE_WORTH_S and (self.device.type == "cuda" or compiler() is not None)
         rows = self._rows()
         limit = settings.micro_rows or self._rows_in_memory(precision)
@@ -199,6 +204,7 @@ class Trainer:
 
     def _train_step(self, advance: Advance) -> None:
         settings, started = self.settings, time.perf_counter()
+        torch.manual_seed(self.step)  # what dropout drops hangs on the step alone, so that resuming is exact
         batches = [self.objective.batch(self.micro_rows) for _ in range(self._rows() // self.micro_rows)]
         count = sum(self.objective.tokens(batch) for batch in batches)
         loss, sums = 0.0, Counter[str]()
@@ -242,7 +248,10 @@ class Trainer:
     @torch.no_grad()
     def _evaluate(self) -> dict[str, float]:
         """Mean loss and metrics over the first held-out rows. Blocks stay in the mode they were compiled in:
-        there is no dropout to switch off."""
+        only dropout is switched off."""
+        dropouts = [module for module in self.model.modules() if isinstance(module, torch.nn.Dropout)]
+        for dropout in dropouts:
+            dropout.eval()
         loss, count, sums = 0.0, 0, Counter[str]()
         for number, batch in enumerate(self.objective.validation(self.micro_rows)):
             if number * self.micro_rows >= self.settings.evaluate_rows:
@@ -250,6 +259,8 @@ class Trainer:
             part = self._forward(batch)
             loss, count = loss + part.loss.item(), count + part.tokens
             sums.update(part.metrics)
+        for dropout in dropouts:
+            dropout.train()
         found = {"loss": loss / max(count, 1)} | _means(sums, loss, count)
         return {f"validation_{name}": value for name, value in found.items()}
 
