@@ -49,6 +49,9 @@ def collect(
         float, typer.Option(help="Share that every annotator judges, to see how far they agree.")
     ] = 0.2,
     levels: Annotated[int, typer.Option(help="Marks of a rating.")] = 5,
+    reward: Annotated[
+        Path | None, typer.Option(help="Ensemble of rewards: what it is of several minds about comes first.")
+    ] = None,
     guidelines: Annotated[
         Path | None, typer.Option(help="Text that tells how to judge, in place of ours.")
     ] = None,
@@ -95,7 +98,13 @@ def collect(
         Source(LanguageModel.load(path, threads=threads), weights_digest(path))
         for path in (model, *(against or ()))
     ]
-    labelling = Labelling(prepare_tasks(asked, sources, drawing, out), log, settings)
+    tasks = prepare_tasks(asked, sources, drawing, out)
+    if reward:
+        from fragua.alignment.choosing import disputed_first
+        from fragua.alignment.reward import RewardModel
+
+        tasks = disputed_first(tasks, RewardModel.load(reward))
+    labelling = Labelling(tasks, log, settings)
     if not labelling.tasks:
         raise InputError("the model always answers the same", model, "raise --temperature")
     if terminal:

@@ -137,6 +137,7 @@ def test_a_ranking_is_picked_best_first(tmp_path: Path, look: Look) -> None:
         page.get_by_text("No. 1").wait_for()
         page.keyboard.press("1")
         after(page, "1 done, 2 left")
+        page.close()
     (event,) = written(log, "eva")
     assert event.kind == "comparison" and event.verdict == "ranking"
     assert [event.candidates[number].text for number in event.ranking] == [shown[2], shown[0], shown[1]]
@@ -163,6 +164,7 @@ def test_the_command_serves_the_page_and_ends_with_its_figures(
         assert "Be fair." in (page.locator("details").text_content() or "")
         page.keyboard.press("0")
         after(page, "1 hechas, quedan 2")
+        page.close()
         code, printed = served.stop()
     assert code == 0
     told = json.loads(printed)
