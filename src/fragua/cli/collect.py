@@ -82,7 +82,7 @@ def collect(
             "top_p": top_p,
             "max_tokens": max_tokens,
             "seed": seed,
-            "candidates": candidates or (1 if single else 2),
+            "candidates": candidates if candidates is not None else 1 if single else 2,
         },
         "collect",
     )
