@@ -25,6 +25,7 @@ TWINS = [
     ("docs/tutorial/01-a-whole-life.md", "docs/tutorial/01-una-vida-entera.md"),
     ("docs/two-files.md", "docs/dos-ficheros.md"),
     ("docs/translation.md", "docs/traduccion.md"),
+    ("docs/labelling.md", "docs/labelling.es.md"),
 ]
 TAUGHT = [ROOT / name for pair in TWINS for name in pair]
 

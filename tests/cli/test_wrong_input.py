@@ -247,6 +247,41 @@ def test_recipes(tells: Tells, command: str, told: str) -> None:
     assert told in tells(*command.split())
 
 
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("align collect model --prompts nowhere", "nowhere: no such file"),
+        ("align collect model --prompts empty.txt", "empty.txt: holds no prompt; write one a line"),
+        ("align collect model --prompts latin1.txt", "latin1.txt: not UTF-8 at byte 2"),
+        ("align collect model --prompts broken.jsonl", "broken.jsonl:1: no known form of conversation"),
+        ("align collect nowhere --prompts text.txt", "nowhere: no such directory"),
+        ("align collect model --prompts text.txt --ask beauty", "ask: Input should be 'best'"),
+        (
+            "align collect model --prompts text.txt --candidates 1",
+            "--candidates: one answer can't be compared",
+        ),
+        (
+            "align collect model --prompts text.txt --temperature 0",
+            "temperature: Input should be greater than 0",
+        ),
+        ("align collect model --prompts text.txt --overlap 2", "overlap: Input should be less than or equal"),
+        ("align collect model --prompts text.txt --guidelines nowhere", "nowhere: no such file"),
+        ("align collect model --prompts text.txt --lang fr", "--lang: 'fr' is not a language it speaks"),
+        ("align collect model --prompts text.txt --out text.txt", "text.txt: is a file, a folder is needed"),
+        ("align agreement nowhere", "nowhere: no such file; an event log is needed"),
+        ("align agreement broken.jsonl", "broken.jsonl:1: unknown kind None"),
+        ("align convert nowhere --to trl --out o", "nowhere: no such file; a log of feedback"),
+        (
+            "align convert other.jsonl --to trl --out o",
+            "other.jsonl:1: no known form of feedback (it has body, n)",
+        ),
+        ("align convert empty.jsonl --to csv --out o", "--to: 'csv' is not a form it writes; events, trl"),
+    ],
+)
+def test_asking_people(tells: Tells, command: str, told: str) -> None:
+    assert told in tells(*command.split())
+
+
 def test_a_prompt_that_is_too_long_says_by_how_much_and_what_to_do(tells: Tells) -> None:
     told = tells("generate", "model", "-p", "hierro " * 200)
     assert "do not fit: the context holds 96" in told and "slide" in told

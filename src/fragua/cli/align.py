@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from fragua.cli.collect import agreement, collect, convert
 from fragua.cli.output import result
 from fragua.errors import InputError
 
@@ -28,6 +29,10 @@ app = typer.Typer(
     help="Learn from comparisons: fragua align MODEL --method dpo --data FILE --out DIR.",
     no_args_is_help=True,
 )
+
+app.command()(collect)
+app.command()(agreement)
+app.command()(convert)
 
 
 @app.command()
