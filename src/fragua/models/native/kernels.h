@@ -48,11 +48,20 @@ template <class V> static inline V load(const void *from) {
     memcpy(&v, from, sizeof v);
     return v;
 }
+// In a register: compilers would rather load it again for each product, and loads are what there are too few of.
+template <class V> static inline V held(V v) {
+#if defined __AVX512F__
+    __asm__("" : "+v"(v));
+#elif defined __AVX2__
+    __asm__("" : "+x"(v));
+#endif
+    return v;
+}
 static inline Floats splat(float x) { return Floats{} + x; }
 
 // The weights after the O rows at hand, as far on as these are done. Rows are short: the processor sees no long stream.
-template <int BYTES> static inline void fetch(const void *w, int64_t row_bytes, int O, int64_t done) {
-    for (int i = 0; i < BYTES; i += 64) __builtin_prefetch((const char *)w + O * (row_bytes + done) + i, 0, 2);
+template <int BYTES, bool AHEAD> static inline void fetch(const void *w, int64_t row_bytes, int O, int64_t done) {
+    for (int i = 0; AHEAD && i < BYTES; i += 64) __builtin_prefetch((const char *)w + O * (row_bytes + done) + i, 0, 2);
 }
 
 static inline Floats fma(Floats a, Floats b, Floats c) {
@@ -115,16 +124,16 @@ template <class V, class T> static inline void sum4(const V *v, T *out) {
 }
 
 // out[r][o] = dot(w[o], x[r]) over n floats; o counts up to O, a multiple of 4.
-template <int O, int R>
+template <int O, int R, bool AHEAD>
 static inline void dots(const float *w, int64_t w_stride, const float *x, int64_t x_stride, int64_t n, float (*out)[O]) {
     Floats acc[R][O] = {};
     int64_t k = 0;
     for (; k + W <= n; k += W) {
-        fetch<4 * W * O>(w, 4 * w_stride, O, 4 * k);
+        fetch<4 * W * O, AHEAD>(w, 4 * w_stride, O, 4 * k);
         Floats xs[R];
-        for (int r = 0; r < R; r++) xs[r] = load<Floats>(x + r * x_stride + k);
+        for (int r = 0; r < R; r++) xs[r] = held(load<Floats>(x + r * x_stride + k));
         for (int o = 0; o < O; o++) {
-            Floats ws = load<Floats>(w + o * w_stride + k);
+            Floats ws = held(load<Floats>(w + o * w_stride + k));
             for (int r = 0; r < R; r++) acc[r][o] = fma(ws, xs[r], acc[r][o]);
         }
     }
@@ -135,18 +144,18 @@ static inline void dots(const float *w, int64_t w_stride, const float *x, int64_
     }
 }
 
-template <int O, int R>
+template <int O, int R, bool AHEAD>
 static inline void dots_int8(const Matrix &m, int64_t first, const Inputs &x, int64_t row, float (*out)[O]) {
     const int8_t *w = (const int8_t *)m.data + first * m.columns;
     const int16_t *q = x.q + row * x.stride;
     int64_t n = m.columns, k = 0;
     Ints acc[R][O] = {};
     for (; k + 2 * W <= n; k += 2 * W) {
-        fetch<2 * W * O>(w, n, O, k);
+        fetch<2 * W * O, AHEAD>(w, n, O, k);
         Shorts xs[R];
-        for (int r = 0; r < R; r++) xs[r] = load<Shorts>(q + r * x.stride + k);
+        for (int r = 0; r < R; r++) xs[r] = held(load<Shorts>(q + r * x.stride + k));
         for (int o = 0; o < O; o++) {
-            Shorts ws = __builtin_convertvector(load<Bytes>(w + o * n + k), Shorts);
+            Shorts ws = held(__builtin_convertvector(load<Bytes>(w + o * n + k), Shorts));
             for (int r = 0; r < R; r++) acc[r][o] = multiply_pairs(ws, xs[r], acc[r][o]);
         }
     }
@@ -175,7 +184,7 @@ static inline Sums multiply_lanes(Lanes a, Lanes b, Sums acc) {
 #endif
 }
 
-template <int O, int R>
+template <int O, int R, bool AHEAD>
 static inline void dots_int4(const Matrix &m, int64_t first, const Inputs &x, int64_t row, float (*out)[O]) {
     int64_t groups = (m.columns + GROUP - 1) / GROUP;
     const uint8_t *w = (const uint8_t *)m.data + first * groups * (GROUP / 2);
@@ -183,7 +192,7 @@ static inline void dots_int4(const Matrix &m, int64_t first, const Inputs &x, in
     const int16_t *q = x.q + row * x.stride;
     Totals total[R][O] = {};
     for (int64_t g = 0; g < groups; g++) {
-        fetch<GROUP / 2 * O>(w, groups * GROUP / 2, O, g * GROUP / 2);
+        fetch<GROUP / 2 * O, AHEAD>(w, groups * GROUP / 2, O, g * GROUP / 2);
         Sums offset[R] = {};  // weights are stored 8 above their value
         for (int r = 0; r < R; r++)
             for (int j = 0; j < 4; j++)
@@ -213,15 +222,15 @@ static inline void dots_int4(const Matrix &m, int64_t first, const Inputs &x, in
 }
 
 // y (+)= x Wᵀ + bias for rows from `row` and outputs from `first` on; the first `skip` of these are left as they are.
-template <int O, int R>
+template <int O, int R, bool AHEAD>
 static inline void tile(const Matrix &m, int64_t first, int skip, const Inputs &x, int64_t row, float *y, bool add) {
     float out[R][O];
     if (m.kind == FLOAT32)
-        dots<O, R>((const float *)m.data + first * m.columns, m.columns, x.f + row * x.stride, x.stride, m.columns, out);
+        dots<O, R, AHEAD>((const float *)m.data + first * m.columns, m.columns, x.f + row * x.stride, x.stride, m.columns, out);
     else if (m.kind == INT8)
-        dots_int8<O, R>(m, first, x, row, out);
+        dots_int8<O, R, AHEAD>(m, first, x, row, out);
     else
-        dots_int4<O, R>(m, first, x, row, out);
+        dots_int4<O, R, AHEAD>(m, first, x, row, out);
     for (int r = 0; r < R; r++)
         for (int o = skip; o < O; o++) {
             float *target = y + (row + r) * m.rows + first + o;

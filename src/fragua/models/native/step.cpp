@@ -63,9 +63,12 @@ static int64_t padded(int64_t n) { return (n + GROUP - 1) / GROUP * GROUP; }
 
 static constexpr int64_t BLOCK_BYTES = 256 << 10;  // of inputs that stay near while all weights pass by
 
-template <int R> static void rows_tile(const Matrix &m, int64_t o, int skip, const Inputs &x, int64_t row, int64_t n, float *y, bool add) {
-    if (n >= R) tile<OUTPUTS, R>(m, o, skip, x, row, y, add);
-    else if constexpr (R > 1) rows_tile<R - 1>(m, o, skip, x, row, n, y, add);
+template <int R>
+static void rows_tile(const Matrix &m, int64_t o, int skip, const Inputs &x, int64_t row, int64_t n, float *y, bool add, bool ahead) {
+    if (n < R) {
+        if constexpr (R > 1) rows_tile<R - 1>(m, o, skip, x, row, n, y, add, ahead);
+    } else if (ahead) tile<OUTPUTS, R, true>(m, o, skip, x, row, y, add);
+    else tile<OUTPUTS, R, false>(m, o, skip, x, row, y, add);
 }
 
 // This thread's share of y (+)= x Wᵀ + bias. Needs four rows of weights at least.
@@ -76,11 +79,11 @@ static void product(const Matrix &m, const Inputs &x, int64_t rows, float *y, bo
     for (int64_t from = 0; from < rows; from += block) {
         int64_t to = std::min(from + block, rows), o = begin;
         if (rows == 1)
-            for (; o + 2 * OUTPUTS <= end; o += 2 * OUTPUTS) tile<2 * OUTPUTS, 1>(m, o, 0, x, 0, y, add);
+            for (; o + 2 * OUTPUTS <= end; o += 2 * OUTPUTS) tile<2 * OUTPUTS, 1, true>(m, o, 0, x, 0, y, add);
         for (; o < end; o += OUTPUTS) {
             int64_t first = std::min(o, m.rows - OUTPUTS);
             for (int64_t row = from; row < to; row += ROWS)
-                rows_tile<ROWS>(m, first, (int)(o - first), x, row, to - row, y, add);
+                rows_tile<ROWS>(m, first, (int)(o - first), x, row, to - row, y, add, row == from);
         }
     }
 }
@@ -199,11 +202,11 @@ static void attend(const Model &m, const Step &s, int64_t layer, int64_t row, in
         for (int64_t i = 0; i < n; i += 4) {
             float out[R][4];
             int64_t k = std::min<int64_t>(4, n - i);
-            if (k == 4) dots<4, R>(keys + i * s.position_stride, s.position_stride, q, q_stride, e, out);
+            if (k == 4) dots<4, R, false>(keys + i * s.position_stride, s.position_stride, q, q_stride, e, out);
             else
                 for (int64_t j = 0; j < k; j++) {
                     float one[R][4];
-                    dots<4, R>(keys + (i + j) * s.position_stride, 0, q, q_stride, e, one);
+                    dots<4, R, false>(keys + (i + j) * s.position_stride, 0, q, q_stride, e, one);
                     for (int r = 0; r < R; r++) out[r][j] = one[r][0];
                 }
             for (int r = 0; r < R; r++) memcpy(&scores[r * wide + at + i], out[r], 4 * k);

@@ -47,7 +47,8 @@ class NativeDecoder:
         self.decoder, self.config = decoder, decoder.config
         found = library()
         assert found is not None, "`of` has looked"
-        self._library, self._keep = found, []
+        self._library = found
+        self._tables: list[Tensor] = []
         self._model, self._addresses = self._describe(), self._where()
 
     def step(
@@ -97,13 +98,13 @@ class NativeDecoder:
         config, stack = self.config, self.decoder.transformer
         layers = (Layer * config.layers)()
         for number, block in enumerate(stack.blocks):
-            assert isinstance(block, Block), "as `of` has seen"
+            assert isinstance(block, Block) and isinstance(block.ffn, Gated | Plain), "as `of` has seen"
             attention, ffn = block.attention, block.ffn
             layer = layers[number]
             layer.attention_norm, layer.ffn_norm = norm_of(block.attention_norm), norm_of(block.ffn_norm)
-            if isinstance(attention.q_norm, RMSNorm):
-                layer.q_norm = address(attention.q_norm.weight)
-                layer.k_norm = address(attention.k_norm.weight)
+            for name in ("q_norm", "k_norm"):
+                if isinstance(norm := getattr(attention, name), RMSNorm):
+                    setattr(layer, name, address(norm.weight))
             layer.qkv, layer.out = matrix_of(attention.qkv), matrix_of(attention.out)
             layer.up = matrix_of(ffn.gate_up if isinstance(ffn, Gated) else ffn.up)
             layer.down = matrix_of(ffn.down)
@@ -111,10 +112,10 @@ class NativeDecoder:
         tables: list[int | None] = [None, None, None]
         position = stack.position
         if isinstance(position, Rope):
-            self._keep = [
+            self._tables = [
                 t.contiguous() for t in position.tables(torch.arange(config.context)[None], torch.float32)
             ]
-            tables[1:] = [address(t) for t in self._keep]
+            tables[1:] = [address(t) for t in self._tables]
         elif isinstance(position, Learned):
             tables[0] = address(position.table.weight)
         return Model(
@@ -122,7 +123,7 @@ class NativeDecoder:
             config.ffn == "gated",
             ACTIVATIONS[config.activation],
             config.norm_eps,
-            stack.blocks[0].attention.scale,
+            config.head_width**-0.5 if config.scale is None else config.scale,
             *tables,
             layers,
             norm_of(stack.norm),
