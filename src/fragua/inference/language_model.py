@@ -92,7 +92,7 @@ class LanguageModel:
         `n_best` gives the next best as `others`."""
         parsed = Options.parse(options, "generate")
         prompts = [self._prompt(text) for text in ([prompt] if isinstance(prompt, str) else prompt)]
-        completions = self._complete(prompts, parsed, self._text_ending)
+        completions = self._complete(prompts, parsed, self.text_ending)
         return completions[0] if isinstance(prompt, str) else completions
 
     def stream(self, prompt: str, **options: Any) -> Iterator[Piece]:
@@ -100,10 +100,10 @@ class LanguageModel:
         what beams find, comes as one piece."""
         ids, parsed = self._prompt(prompt), Options.parse(options, "stream")
         if parsed.beams > 1 or isinstance(self.model, EncoderDecoder):
-            whole = self._complete([ids], parsed, self._text_ending)[0]
+            whole = self._complete([ids], parsed, self.text_ending)[0]
             return iter([Piece(whole.text, whole.tokens, whole.logprobs or [], whole.finish_reason)])
         check_room(len(ids), self.context, parsed.overflow)
-        return stream_one(self.decoder, ids, parsed, self._text_ending)
+        return stream_one(self.decoder, ids, parsed, self.text_ending)
 
     def chat(self, messages: Messages, tools: Sequence[Tool] | None = None, **options: Any) -> Message:
         """The assistant's next message; tool calls are run and answered on the way (see `.steps`)."""
@@ -126,7 +126,7 @@ class LanguageModel:
         def speak(so_far: list[dict[str, Any]]) -> Iterator[Piece]:
             ids = self.chat_ids(so_far, tools)
             if parsed.overflow == "slide" or len(ids) < self.context:
-                yield from stream_one(self.decoder, ids, parsed, self._chat_ending, reader)
+                yield from stream_one(self.decoder, ids, parsed, self.chat_ending, reader)
 
         return converse(speak, self._reply_reader(tools, parsed), messages)
 
@@ -156,7 +156,7 @@ class LanguageModel:
             if parsed.overflow == "error" and round_number > 1:
                 prompts = {index: ids for index, ids in prompts.items() if len(ids) < self.context}
             waiting = []
-            completions = self._complete(list(prompts.values()), parsed, self._chat_ending)
+            completions = self._complete(list(prompts.values()), parsed, self.chat_ending)
             for index, completion in zip(prompts, completions, strict=True):
                 message, results = readers[index].read(completion.tokens, completion.finish_reason)
                 steps[index].append(message)
@@ -229,11 +229,12 @@ class LanguageModel:
         return ids or [self.tokenizer.end_id or 0]
 
     @cached_property
-    def _text_ending(self) -> Ending:
+    def text_ending(self) -> Ending:
+        """A continued text ends at the tokenizer's end tokens."""
         return Ending(self.tokenizer, frozenset(self.tokenizer.stop_ids))
 
     @cached_property
-    def _chat_ending(self) -> Ending:
+    def chat_ending(self) -> Ending:
         """An assistant's turn also ends where the next one would begin."""
         turn = self.tokenizer.special_ids.get(TURN_START)
         stop_ids = {*self.tokenizer.stop_ids, *([] if turn is None else [turn])}

@@ -94,12 +94,21 @@ def sample(
     logits_BV = warp(logits_BV.float(), sampling, seen_BV)
     if sampling.greedy:
         return logits_BV.argmax(-1)
+    return pick(logits_BV, torch.cat([number(generator) for generator in generators]))
+
+
+def number(generator: torch.Generator) -> Tensor:
+    """What decides one token: float64 [1] in [0, 1)."""
+    return torch.rand(1, generator=generator, dtype=torch.float64)
+
+
+def pick(logits_BV: Tensor, numbers_B: Tensor) -> Tensor:
+    """The token at which the probabilities, the largest first, sum to more than the row's number."""
     # Drawn among the sorted tokens that have any probability: the last of them stands in when rounding leaves
     # the sum short of the number drawn.
     probs_BV, order_BV = logits_BV.double().softmax(-1).sort(descending=True)
     shares_BV = probs_BV.cumsum(-1)
-    drawn_B = torch.cat([torch.rand(1, generator=generator, dtype=torch.float64) for generator in generators])
-    point_B1 = drawn_B.to(shares_BV.device).unsqueeze(1) * shares_BV[:, -1:]
+    point_B1 = numbers_B.to(shares_BV.device).unsqueeze(1) * shares_BV[:, -1:]
     rank_B1 = torch.searchsorted(shares_BV, point_B1, right=True)
     last_B1 = (probs_BV > 0).sum(-1, keepdim=True) - 1
     return order_BV.gather(1, rank_B1.minimum(last_B1)).squeeze(1)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fragua.models.cache import Cache
+from fragua.models.cache import Memory
 from fragua.models.config import Stack
 from fragua.models.norms import RMSNorm
 from fragua.models.positions import Streams, Tables, rotate
@@ -106,7 +108,7 @@ class Attention(nn.Module):
         x_BTD: Tensor,
         visible: Visible,
         tables: Tables,
-        cache: Cache | None = None,
+        cache: Memory | None = None,
         layer: int = 0,
         weights: list[Tensor] | None = None,
     ) -> Tensor:
@@ -118,10 +120,11 @@ class Attention(nn.Module):
         v_BKSE = v.view(batch, time, self.kv_heads, self.head_width).transpose(1, 2)
         q_BHTE, k_BKSE = self.turn(q_BHTE, k_BKTE, tables)
         if cache is not None:
-            k_BKSE, v_BKSE = cache.append(layer, k_BKSE, v_BKSE)
-        return self.mix(q_BHTE, k_BKSE, v_BKSE, visible, weights)
+            y_BHTE = cache.attend(layer, q_BHTE, k_BKSE, v_BKSE, visible, partial(self.look, weights=weights))
+            return self.project(y_BHTE)
+        return self.project(self.look(q_BHTE, k_BKSE, v_BKSE, visible, weights))
 
-    def mix(
+    def look(
         self,
         q_BHTE: Tensor,
         k_BKSE: Tensor,
@@ -129,14 +132,16 @@ class Attention(nn.Module):
         visible: Visible,
         weights: list[Tensor] | None,
     ) -> Tensor:
-        """The values that the queries find, projected back into the stream: [B, T, D]."""
+        """The values that the queries find, [B, H, T, E]."""
         time, half = q_BHTE.shape[2], v_BKSE.dtype == torch.bfloat16 and not v_BKSE.is_cuda
         if weights is not None:
-            y_BHTE = attend_explicit(q_BHTE, k_BKSE, v_BKSE, visible, self.causal, self.scale, weights)
-        else:
-            explicit = self.training and half and time <= EXPLICIT_CONTEXT
-            way = attend_explicit if explicit else attend
-            y_BHTE = way(q_BHTE, k_BKSE, v_BKSE, visible, self.causal, self.scale)
+            return attend_explicit(q_BHTE, k_BKSE, v_BKSE, visible, self.causal, self.scale, weights)
+        explicit = self.training and half and time <= EXPLICIT_CONTEXT
+        way = attend_explicit if explicit else attend
+        return way(q_BHTE, k_BKSE, v_BKSE, visible, self.causal, self.scale)
+
+    def project(self, y_BHTE: Tensor) -> Tensor:
+        """What was found, back in the stream: [B, T, D]."""
         return self.out(y_BHTE.transpose(1, 2).flatten(2))
 
 
@@ -168,7 +173,7 @@ class SourceAttention(Attention):
         weights: list[Tensor] | None = None,
     ) -> Tensor:
         """`source`: its keys and values, computed once for all the steps that read them."""
-        return self.mix(self.queries(x_BTD), *source, visible, weights)
+        return self.project(self.look(self.queries(x_BTD), *source, visible, weights))
 
 
 class TwoStreamAttention(SourceAttention):
@@ -197,7 +202,8 @@ class TwoStreamAttention(SourceAttention):
         q_BHTE = self.queries(x_BTD)
         k_BHSE, v_BHSE = self.keys_values(content_BSD)
         bias_BHTS = self.scale * self.relative(q_BHTE, tables)
-        x_BTD = self.mix(q_BHTE + self.content_bias, k_BHSE, v_BHSE, as_bias(visible, bias_BHTS), weights)
+        seen = as_bias(visible, bias_BHTS)
+        x_BTD = self.project(self.look(q_BHTE + self.content_bias, k_BHSE, v_BHSE, seen, weights))
         return x_BTD if tables.answered_BT1 is None else x_BTD * tables.answered_BT1
 
     def relative(self, q_BHTE: Tensor, tables: Streams) -> Tensor:

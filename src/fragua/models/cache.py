@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol
+
 import torch
 from torch import Tensor
 
 from fragua.errors import InputError
 from fragua.models.config import Stack
+from fragua.models.visibility import Visible
+
+Look = Callable[[Tensor, Tensor, Tensor, Visible], Tensor]
+"""One layer's attention over the keys and values given to it: q, k, v, visible -> [B, H, T, E]."""
+
+
+class Memory(Protocol):
+    """What a forward may read of earlier ones, and where it leaves its own keys and values."""
+
+    def attend(
+        self, layer: int, q_BHTE: Tensor, k_BKTE: Tensor, v_BKTE: Tensor, visible: Visible, look: Look
+    ) -> Tensor:
+        """Stores the new keys and values; what the queries find among all that they may see, [B, H, T, E]."""
 
 
 class Cache:
@@ -33,6 +49,12 @@ class Cache:
         """Keeps these rows of the batch, in this order; one may come several times."""
         self.keys = [keys[rows] for keys in self.keys]
         self.values = [values[rows] for values in self.values]
+
+    def attend(
+        self, layer: int, q_BHTE: Tensor, k_BKTE: Tensor, v_BKTE: Tensor, visible: Visible, look: Look
+    ) -> Tensor:
+        """The queries see all positions so far."""
+        return look(q_BHTE, *self.append(layer, k_BKTE, v_BKTE), visible)
 
     def append(self, layer: int, k_BKTE: Tensor, v_BKTE: Tensor) -> tuple[Tensor, Tensor]:
         """Writes behind the filled positions; returns all keys and values so far, [B, K, S, E]."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fragua.models.block import make_block
-from fragua.models.cache import Cache
+from fragua.models.cache import Cache, Memory
 from fragua.models.config import Stack
 from fragua.models.norms import make_norm
 from fragua.models.positions import POSITIONS, Streams, Tables
@@ -92,7 +92,7 @@ class Transformer(nn.Module):
         x_BTD: Tensor,
         masks: list[Visible],
         tables: Tables | Streams,
-        cache: Cache | None = None,
+        cache: Memory | None = None,
         source: Source | None = None,
         trace: Trace | None = None,
     ) -> Tensor:
