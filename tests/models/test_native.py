@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from fragua.errors import InputError
 from fragua.models import Decoder, Stack, decoder_config
-from fragua.models.native import NativeDecoder, compiler
+from fragua.models.native.library import compiler
+from fragua.models.native.step import NativeDecoder
 from fragua.models.presets import preset
 from tests.tiny_model import random_weights
 
@@ -44,12 +45,8 @@ class Pages:
 
     def logits(self, ids_BT: torch.Tensor, rows: list[tuple[int, int]]) -> torch.Tensor:
         b, p = torch.tensor(rows).T
-        which = torch.arange(len(rows))
-        logits_WV = self.native.step(
-            ids_BT[b, p], p.contiguous(), b.contiguous(), self.table_BP, self.keys, self.values, which
-        )[1]
-        assert logits_WV is not None
-        return logits_WV
+        step = ids_BT[b, p], p.contiguous(), b.contiguous(), self.table_BP, self.keys, self.values
+        return self.native.logits(self.native.states(*step))
 
 
 def random_ids(seed: int = 0) -> torch.Tensor:
@@ -113,7 +110,7 @@ def test_a_row_out_of_range_is_refused(token: int, position: int) -> None:
     pages = Pages(step)
     one = torch.zeros(1, dtype=torch.long)
     with pytest.raises(InputError, match="out of range"):
-        step.step(one + token, one + position, one, pages.table_BP, pages.keys, pages.values, one)
+        step.states(one + token, one + position, one, pages.table_BP, pages.keys, pages.values)
 
 
 @needs_compiler
@@ -124,7 +121,7 @@ def test_other_models_are_left_to_torch() -> None:
 @pytest.mark.parametrize("broken", ["/bin/false", "/nowhere"])
 def test_without_a_compiler_there_is_none(broken: str, tmp_path: Path) -> None:
     """`/nowhere`: none is found; `/bin/false`: one that fails. The command works all the same."""
-    code = "import torch\nfrom fragua.models.native import library\nassert library() is None"
+    code = "from fragua.models.native.library import library; assert library() is None"
     variables = {"CXX": broken, "XDG_CACHE_HOME": str(tmp_path), "PATH": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], env=os.environ | variables, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()

@@ -17,7 +17,8 @@ from fragua.inference.engine.answer import Answer
 from fragua.inference.engine.asking import Sampling
 from fragua.inference.engine.drawing import draw, logprobs
 from fragua.inference.engine.metrics import Metrics
-from fragua.inference.engine.runner import Part, Runner, Step, TorchRunner
+from fragua.inference.engine.native_runner import fastest_runner
+from fragua.inference.engine.runner import Part, Runner, Step
 from fragua.inference.engine.store import PAGE, Pages, Store, page_count, pages_for
 from fragua.inference.engine.ticket import Result, Ticket
 from fragua.inference.language_model import LanguageModel
@@ -44,11 +45,11 @@ class Engine:
         step_tokens: int = 512,
         deterministic: bool = False,
         prefix_cache: bool = True,
-        runner: MakeRunner = TorchRunner,
+        runner: MakeRunner = fastest_runner,
     ):
         """`cache_bytes`: for keys and values (default: `max_running` whole contexts). `step_tokens`: rows a step at
         most. `deterministic`: a request's tokens are the same alone and in any company, at some cost in speed.
-        `runner`: makes the arithmetic.
+        `runner`: makes the arithmetic (default: native code where there is a compiler).
 
         Raises InputError where the model does not continue texts or a number is out of range."""
         for name, value in {"max_running": max_running, "step_tokens": step_tokens}.items():
@@ -57,7 +58,7 @@ class Engine:
         self.lm, self.deterministic, self.prefix_cache = lm, deterministic, prefix_cache
         self.max_running, self.max_waiting, self.step_tokens = max_running, max_waiting, step_tokens
         model = lm.decoder
-        dtype = model.transformer.embedding.weight.dtype
+        dtype = model.dtype
         self._pages = Pages(page_count(model.config, dtype, cache_bytes, max_running))
         self.runner = runner(
             model, Store(model.config, self._pages.count, dtype, model.device), deterministic

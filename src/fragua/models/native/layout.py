@@ -1,17 +1,17 @@
-"""The structs of `step.cpp`, filled from a decoder's own tensors: nothing is copied but tables of positions."""
+"""The structs of `step.cpp`."""
 
 from __future__ import annotations
 
 import ctypes
 from ctypes import POINTER, c_float, c_int32, c_int64, c_void_p
+from typing import Self
 
-import torch
-from torch import Tensor, nn
-
-from fragua.models.norms import RMSNorm
+from torch import Tensor
 
 ACTIVATIONS = {"silu": 0, "gelu": 1, "gelu_new": 2, "relu": 3}
 SIZES = ("layers", "width", "heads", "kv_heads", "head_width", "ffn_width", "context")
+LEAST_ROWS = 4
+"""Of a matrix: what the kernels compute side by side."""
 KINDS = {"float32": 0, "int8": 1, "int4": 2}
 
 
@@ -24,6 +24,12 @@ class Matrix(ctypes.Structure):
         ("columns", c_int64),
         ("kind", c_int32),
     ]
+
+    @classmethod
+    def of(
+        cls, kind: str, data: int | None, scale: int | None, bias: int | None, rows: int, columns: int
+    ) -> Self:
+        return cls(data, scale, bias, rows, columns, KINDS[kind])
 
 
 class Norm(ctypes.Structure):
@@ -57,16 +63,15 @@ class Model(ctypes.Structure):
         ("layer", POINTER(Layer)),
         ("norm", Norm),
         ("embedding", Matrix),
-        ("head", Matrix),
     ]
 
 
 class Step(ctypes.Structure):
     _fields_ = [
-        *((name, c_int64) for name in ("rows", "wanted", "page", "pages")),
+        *((name, c_int64) for name in ("rows", "page", "pages")),
         *((name, c_void_p) for name in ("ids", "position", "sequence", "table", "keys", "values")),
         *((name, c_int64) for name in ("page_stride", "head_stride", "position_stride")),
-        *((name, c_void_p) for name in ("which", "hidden", "logits")),
+        ("states", c_void_p),
         ("threads", c_int64),
     ]
 
@@ -77,14 +82,3 @@ def address(tensor: Tensor | None) -> int | None:
     if not (tensor.is_contiguous() and tensor.device.type == "cpu"):
         raise TypeError("native code reads contiguous tensors of the CPU")
     return tensor.data_ptr()
-
-
-def norm_of(module: nn.Module) -> Norm:
-    assert isinstance(module, nn.LayerNorm | RMSNorm), "a norm has a gain"
-    return Norm(address(module.weight), address(getattr(module, "bias", None)))
-
-
-def float_matrix(weight_OD: Tensor, bias_O: Tensor | None = None) -> Matrix:
-    if weight_OD.dtype != torch.float32:
-        raise TypeError("native code reads float32")
-    return Matrix(address(weight_OD), None, address(bias_O), *weight_OD.shape, KINDS["float32"])

@@ -11,7 +11,12 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
+from fragua.errors import InputError
 from fragua.files import make_folder
+from fragua.models.native.layout import Matrix, address
 
 SOURCES = ("kernels.h", "step.cpp")
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fPIC", "-shared", "-fopenmp", "-w")
@@ -26,9 +31,7 @@ def compiler() -> str | None:
 
 @cache
 def library() -> ctypes.CDLL | None:
-    """What `step.cpp` compiles to, from the user's cache or made now (about 5 s); None where that cannot be done.
-
-    torch must have been imported before: its threads are used."""
+    """What `step.cpp` compiles to, from the user's cache or made now (about 5 s); None where that cannot be done."""
     command = compiler()
     if command is None or Path(command).name == "cl":
         return None
@@ -36,9 +39,25 @@ def library() -> ctypes.CDLL | None:
     try:
         if not path.is_file():
             _compile(command, path)
-        return ctypes.CDLL(str(path))
-    except (OSError, subprocess.SubprocessError):
+        return ctypes.CDLL(str(path))  # finds its threads in torch, which is loaded
+    except (OSError, subprocess.SubprocessError, InputError):
         return None
+
+
+def multiply(matrix: Matrix, x_ND: Tensor) -> Tensor | None:
+    """x Wᵀ + bias, float32 [N, O]; None where there is no library."""
+    found = library()
+    if found is None:
+        return None
+    y_NO = torch.empty(len(x_ND), matrix.rows)
+    found.fragua_product(
+        ctypes.byref(matrix),
+        ctypes.c_void_p(address(x_ND)),
+        ctypes.c_int64(len(x_ND)),
+        ctypes.c_void_p(address(y_NO)),
+        ctypes.c_int64(torch.get_num_threads()),
+    )
+    return y_NO
 
 
 def cache_folder() -> Path:

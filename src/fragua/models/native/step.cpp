@@ -28,17 +28,16 @@ struct Model {
     const float *cos, *sin;  // rotary, [context, head_width], or null
     const Layer *layer;
     Norm norm;
-    Matrix embedding, head;
+    Matrix embedding;
 };
 
 struct Step {
-    int64_t rows, wanted, page, pages;    // positions a page; entries a table
+    int64_t rows, page, pages;            // positions a page; entries a table
     const int64_t *ids, *position, *sequence;
     const int64_t *table;                 // [sequences, pages]
     float *const *keys, *const *values;   // one a layer: [pages, kv_heads, page, head_width] with these strides
     int64_t page_stride, head_stride, position_stride;
-    const int64_t *which;                 // rows whose logits are wanted
-    float *hidden, *logits;               // [wanted, width], [wanted, vocabulary] or null
+    float *states;                        // after the last norm, [rows, width]
     int64_t threads;
 };
 
@@ -343,17 +342,13 @@ extern "C" int64_t fragua_step(const Model *model, const Step *step) {
         }
         BARRIER
         for (int64_t layer = 0; layer < m.layers; layer++) block(m, s, layer, r, scores);
-        for (int64_t i = part(s.wanted, thread()); i < part(s.wanted, thread() + 1); i++)
-            normalise(m.norm, &r.x[s.which[i] * d], s.hidden + i * d, d, m.eps);
-        if (s.logits && s.wanted) {
-            Inputs in = prepare(m.head, s.hidden, d, s.wanted, r);
-            BARRIER
-            product(m.head, in, s.wanted, s.logits, false);
-        }
+        for (int64_t i = part(s.rows, thread()); i < part(s.rows, thread() + 1); i++)
+            normalise(m.norm, &r.x[i * d], s.states + i * d, d, m.eps);
     }
     return 0;
 }
 
+// y = x Wᵀ + bias
 extern "C" void fragua_product(const Matrix *m, const float *x, int64_t rows, float *y, int64_t threads) {
     Room &r = room;
     r.q.resize(std::max<size_t>(r.q.size(), rows * padded(m->columns)));
