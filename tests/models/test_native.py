@@ -72,7 +72,7 @@ def test_the_native_step_gives_the_decoders_logits(name: str) -> None:
 
 
 @needs_compiler
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.sampled_from(sorted(STACKS)), st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=8))
 def test_no_row_depends_on_the_rows_beside_it(name: str, steps: list[tuple[int, int]]) -> None:
     step, ids_BT = native(STACKS[name]), random_ids()
@@ -86,6 +86,20 @@ def test_no_row_depends_on_the_rows_beside_it(name: str, steps: list[tuple[int, 
             b, p = torch.tensor(rows).T
             assert torch.equal(pages.logits(ids_BT, rows), whole[b, p])
         done = ends
+
+
+@needs_compiler
+def test_no_row_depends_on_the_number_of_threads() -> None:
+    step, ids_BT, rows = native(BASE), random_ids(), [(0, place) for place in range(7)]
+    threads = torch.get_num_threads()
+    found = []
+    try:
+        for number in (1, 3):
+            torch.set_num_threads(number)
+            found.append(Pages(step).logits(ids_BT, rows))
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(*found)
 
 
 @needs_compiler

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import platform
 from pathlib import Path
 
 import pytest
@@ -55,7 +57,7 @@ def test_weights_that_whole_numbers_can_say_stay_as_they_are() -> None:
 
 
 @needs_compiler
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.sampled_from(["float32", *LAYERS]),
     st.integers(1, 14),
@@ -80,6 +82,39 @@ def test_the_native_product_is_the_product(
     for row in range(rows):  # alone it is the same, to the bit
         alone = multiply(matrix, x_ND[row : row + 1])
         assert alone is not None and torch.equal(alone[0], found[row])
+
+
+@needs_compiler
+@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize("broken", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("place", [3, 64])
+def test_what_is_no_number_stays_none(kind: str, broken: float, place: int) -> None:
+    x_ND = torch.randn(2, 65)
+    x_ND[1, place] = broken
+    y_NO = multiply(LAYERS[kind](layer_of(8, 65)).matrix(), x_ND)
+    assert y_NO is not None
+    assert bool(y_NO[0].isfinite().all()) and not bool(y_NO[1].isfinite().any())
+
+
+@needs_compiler
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="flags of another processor")
+def test_processors_without_wide_registers_compute_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x_ND, layer = torch.randn(5, 197), layer_of(11, 197)
+    matrices = [LAYERS[kind](layer) for kind in LAYERS]
+    wide = [multiply(frozen.matrix(), x_ND) for frozen in matrices]
+    command = compiler()
+    assert command is not None
+    flags = [flag.replace("native", "x86-64") for flag in native_library.FLAGS]
+    monkeypatch.setattr(native_library, "FLAGS", flags)
+    native_library.compile_library(command, tmp_path / "plain.so")
+    plain = ctypes.CDLL(str(tmp_path / "plain.so"))
+    monkeypatch.setattr(native_library, "library", lambda: plain)
+    for frozen, wanted in zip(matrices, wide, strict=True):
+        torch.testing.assert_close(multiply(frozen.matrix(), x_ND), wanted)
+    float_matrix = Matrix.of("float32", address(layer.weight), None, address(layer.bias), 11, 197)
+    torch.testing.assert_close(multiply(float_matrix, x_ND), layer(x_ND).detach(), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("weights", LAYERS)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from fragua.inference.engine.runner import Runner, Step, TorchRunner
 from fragua.inference.engine.store import PAGE, Store
+from fragua.inference.reading import GenerativeModel
 from fragua.models.calls import Decoder
 from fragua.models.native.step import NativeDecoder
 
@@ -31,8 +34,11 @@ class NativeRunner:
     def logits(self, x_WD: Tensor) -> Tensor:
         return self.native.logits(x_WD)
 
+    def read_source(self, ids: Sequence[int], pages: Sequence[int]) -> None:
+        raise AssertionError("encoder-decoders are left to torch")
 
-def fastest_runner(model: Decoder, store: Store, deterministic: bool = False) -> Runner:
+
+def fastest_runner(model: GenerativeModel, store: Store, deterministic: bool = False) -> Runner:
     """Native code, or torch where there is none for this model or on this machine."""
-    native = NativeDecoder.of(model)
+    native = NativeDecoder.of(model) if isinstance(model, Decoder) else None
     return TorchRunner(model, store, deterministic) if native is None else NativeRunner(native, store)

@@ -38,7 +38,7 @@ def library() -> ctypes.CDLL | None:
     path = cache_folder() / f"native-{_digest(command)}.so"
     try:
         if not path.is_file():
-            _compile(command, path)
+            compile_library(command, path)
         return ctypes.CDLL(str(path))  # finds its threads in torch, which is loaded
     except (OSError, subprocess.SubprocessError, InputError):
         return None
@@ -64,7 +64,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fragua"
 
 
-def _compile(command: str, path: Path) -> None:
+def compile_library(command: str, path: Path) -> None:
     """Under another name first: several processes may do it at once."""
     make_folder(path.parent)
     new = path.with_suffix(f".{os.getpid()}")

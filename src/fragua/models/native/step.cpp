@@ -89,17 +89,18 @@ static void product(const Matrix &m, const Inputs &x, int64_t rows, float *y, bo
 
 // 16-bit inputs of a row, the largest of which leaves a sum of all products within 32 bits.
 static void quantise(const Matrix &m, const float *x, int16_t *q, float *scale) {
-    Floats most = {};
+    Floats most = {}, nothing = {};  // 0, or not a number where an input is none: then the outputs are none, too
     int64_t n = m.columns, i = 0;
     for (; i + W <= n; i += W) {
         Floats v = load<Floats>(x + i), a = v < 0.0f ? -v : v;
-        most = a > most ? a : most;
+        most = a > most ? a : most, nothing += v * 0.0f;
     }
-    float largest = 0;
-    for (int j = 0; j < W; j++) largest = std::max(largest, most[j]);
-    for (; i < n; i++) largest = std::max(largest, std::fabs(x[i]));
+    float largest = 0, broken = 0;
+    for (int j = 0; j < W; j++) largest = std::max(largest, most[j]), broken += nothing[j];
+    for (; i < n; i++) largest = std::max(largest, std::fabs(x[i])), broken += x[i] * 0.0f;
+    largest += broken;
     float limit = m.kind == INT8 ? std::min<float>(32767, (float)(INT32_MAX / 127 / n)) : 32767;
-    float inverse = largest > 1e-30f && largest < INFINITY ? limit / largest : 0;
+    float inverse = largest > 1e-30f ? limit / largest : 0;
     *scale = largest / limit;
     for (i = 0; i + W <= n; i += W) {
         Floats v = load<Floats>(x + i) * inverse;

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from fragua.errors import InputError
 from fragua.models.block import Block, CrossBlock, PostNormBlock
+from fragua.models.cache import Cache
 from fragua.models.calls import Decoder
 from fragua.models.feedforward import Gated, Plain
 from fragua.models.linear import FrozenEmbedding, FrozenLinear
@@ -72,6 +73,17 @@ class NativeDecoder:
             what = f"token {int(ids_N[row])} at position {int(positions_N[row])} is out of range"
             raise InputError(what, "the model")
         return x_ND
+
+    def read(self, ids: Sequence[int], cache: Cache) -> Tensor:
+        """The logits after these tokens more of the one sequence that the cache holds, [1, V]."""
+        cache.reserve(len(ids))
+        positions_N = torch.arange(cache.length, cache.length + len(ids))
+        zeros_N = torch.zeros_like(positions_N)
+        x_ND = self.states(
+            torch.tensor(ids), positions_N, zeros_N, zeros_N[:1, None], cache.keys, cache.values
+        )
+        cache.length += len(ids)
+        return self.logits(x_ND[-1:])
 
     def logits(self, x_WD: Tensor) -> Tensor:
         """[W, V] of some of those rows."""
