@@ -232,7 +232,12 @@ def rounding(model: Path, data: Path) -> dict[str, dict[str, float]]:
 
 
 def main(
-    size: Size | None = None, model: Path | None = None, data: Path | None = None, large: Stack = LARGE
+    size: Size | None = None,
+    model: Path | None = None,
+    data: Path | None = None,
+    *,
+    large: Stack = LARGE,
+    small: Stack = SMALL,
 ) -> dict[str, Any]:
     """Runs the parts; returns rates, ratios with their spread, bytes a token and shares of the bandwidth."""
     size, python = size or Size(), os.environ.get("FRAGUA_LLAMA_CPP")
@@ -252,7 +257,7 @@ def main(
         folder = Path(name)
         for stack, which, written in (
             (large, "large", size.written),
-            (SMALL, "small", size.written_small),
+            (small, "small", size.written_small),
         ):
             LanguageModel(random_model(stack), tokenizer).save(folder / which)
             who = runners(folder / which, folder, python, halves)
@@ -288,7 +293,7 @@ def main(
         "bytes_per_token": read,
         "bandwidth_bytes_per_s": round(speed),
         "bandwidth_share": {runner: round(rate * read[runner] / speed, 3) for runner, rate in alone.items()},
-        "parameters": {"large": large.parameters(), "small": SMALL.parameters()},
+        "parameters": {"large": large.parameters(), "small": small.parameters()},
         "native": native,
         "native_warm_up_s": round(warm_up_s, 2),
         "rounding": rounding(model, data) if model and data else None,

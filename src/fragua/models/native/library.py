@@ -35,8 +35,8 @@ def library() -> ctypes.CDLL | None:
     command = compiler()
     if command is None or Path(command).name == "cl":
         return None
-    path = cache_folder() / f"native-{_digest(command)}.so"
     try:
+        path = cache_folder() / f"native-{_digest(command)}.so"
         if not path.is_file():
             compile_library(command, path)
         return ctypes.CDLL(str(path))  # finds its threads in torch, which is loaded
