@@ -146,8 +146,8 @@ class Answer:
         self._prompt_logprobs.append(logprob)
 
     def finish(self, reason: Finish) -> None:
-        self.finish_reason = reason
         self._texts.append(self.stream.flush())
+        self.finish_reason = "stop" if self.stream.stopped and reason == "length" else reason
 
     @property
     def fresh(self) -> int:

@@ -60,6 +60,14 @@ class Sampling(sampling.Sampling):
     def _absent(cls, value: Any, info: Any) -> Any:
         return cls.model_fields[info.field_name].default if value is None else value
 
+    @model_validator(mode="after")
+    def _ends(self) -> Self:
+        if self.constraint is not None and self.min_tokens:
+            raise ValueError(
+                "min_tokens may forbid the end where a constraint allows nothing else; leave one out"
+            )
+        return self
+
     @property
     def shape(self) -> tuple[float, int | None, float, float]:
         """What `warp` depends on: rows with the same are warped together."""

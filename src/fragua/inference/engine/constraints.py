@@ -39,7 +39,7 @@ class Grammars:
         if wrong or told:
             first = " ".join(told[0].split())
             raise InputError(
-                f"this grammar cannot be held: {first}", "constraint", "leave that out, or write it otherwise"
+                f"this cannot be held: {first}", "constraint", "leave that out, or write it otherwise"
             )
         return Matcher(LLMatcher(prepared, grammar), self.tokenizer.vocab_size)
 

@@ -71,7 +71,7 @@ class Engine:
         self.max_waiting, self.step_tokens = max_waiting, step_tokens
         writes = isinstance(lm.model, Decoder | EncoderDecoder)
         config, dtype = lm.model.config, lm.model.dtype
-        pages = Pages(page_count(config, dtype, cache_bytes, max_running) if writes else 1)
+        pages = Pages(page_count(config, dtype, lm.model.device, cache_bytes, max_running) if writes else 1)
         self.metrics = Metrics(pages=pages.count - 1)
         self._schedule = Schedule(pages, max_running, step_tokens, prefix_cache, self.metrics)
         self._grammars = Grammars(lm.tokenizer)
@@ -119,8 +119,7 @@ class Engine:
         for index in range(n):
             matcher = None
             if sampling.constraint is not None:
-                ends = frozenset(sampling.stop_ids) | ending.stop_ids
-                matcher = self._grammars.matcher(sampling.constraint, ends)
+                matcher = self._grammars.matcher(sampling.constraint, ending.stop_ids)
             answers.append(Answer(prompt, sampling, ending, limit, ticket, index, seed, matcher, source))
             answers[-1].leader = answers[0] if index else None
         with self._queue:
@@ -293,7 +292,16 @@ class Engine:
                 self._hand_over(answer)
 
     def _embed(self) -> None:
-        if self._jobs and self._jobs[0].step(self.step_tokens):
+        """A share of the first embedding job; where it breaks, only it does."""
+        if not self._jobs:
+            return
+        job = self._jobs[0]
+        try:
+            done = job.future.cancelled() or job.step(self.step_tokens)
+        except Exception as error:
+            job.future.set_exception(error)
+            done = True
+        if done:
             with self._queue:
                 self._jobs.popleft()
 

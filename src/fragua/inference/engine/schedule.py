@@ -3,44 +3,31 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
-from functools import cached_property
 
 from fragua.inference.engine.answer import Answer
 from fragua.inference.engine.metrics import Metrics
 from fragua.inference.engine.store import PAGE, Pages, pages_for
 
 
-@dataclass
 class Turn:
-    """An answer's share of a step: its next `rows` known tokens, and guesses behind them where it knows no more."""
+    """An answer's share of a step, as it stands before: its next `rows` known tokens, and guesses behind them where it
+    knows no more."""
 
-    answer: Answer
-    rows: int
-    guesses: list[int] = field(default_factory=list)
-
-    @property
-    def end(self) -> int:
-        """Known positions that are filled after the step."""
-        return self.answer.computed + self.rows
-
-    @property
-    def draws(self) -> bool:
-        """Whether it reaches the last known token, so that the next can be drawn."""
-        return self.rows == self.answer.pending
-
-    @cached_property
-    def first_wanted(self) -> int:
-        """From this position on the logits are needed: before tokens of the prompt to score, and to draw. As it is
-        before the step, which scores."""
-        answer = self.answer
-        unscored = min(max(answer.computed, answer.unscored - 1), self.end)
-        return min(unscored, self.end - 1) if self.draws and answer.limit else unscored
+    def __init__(self, answer: Answer, rows: int):
+        self.answer, self.rows, self.guesses = answer, rows, list[int]()
+        self.start, self.end = answer.computed, answer.computed + rows
+        """The known positions it computes."""
+        self.whole = rows == answer.pending
+        """Whether it reaches the last known token."""
+        self.draws = self.whole and answer.limit > 0
+        unscored = min(max(self.start, answer.unscored - 1), self.end)
+        self.first_wanted = min(unscored, self.end - 1) if self.draws else unscored
+        """From this position on the logits are needed: before tokens of the prompt to score, and to draw."""
 
 
 class Schedule:
-    """The queue and the running answers. First come, first served: a running answer goes on before a new one begins,
-    and where pages are short, who came last gives them up and waits again."""
+    """The queue and the running answers. A running answer goes on before a new one begins, who came first before who
+    came later; where pages are short, who came last gives them up and waits again."""
 
     def __init__(
         self, pages: Pages, max_running: int, step_tokens: int, prefix_cache: bool, metrics: Metrics
@@ -52,14 +39,17 @@ class Schedule:
         """In order of arrival."""
 
     def plan(self) -> list[Turn]:
-        """Up to `step_tokens` rows; every turn's pages are there."""
+        """Up to `step_tokens` rows; every turn's pages are there. Who writes comes before who reads a prompt."""
         budget = self.step_tokens
         turns: list[Turn] = []
-        for answer in list(self.running):
+        for answer in sorted(self.running, key=lambda each: each.pending > 1):
             rows = min(answer.pending, budget)
             if rows and answer in self.running and self._reserve(answer, answer.computed + rows):
                 turns.append(Turn(answer, rows))
                 budget -= rows
+        turns = [
+            turn for turn in turns if turn.answer in self.running
+        ]  # some may have given up their pages since
         while budget and len(self.running) < self.max_running:
             admitted = self._admit()
             if admitted is None:

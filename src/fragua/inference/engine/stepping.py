@@ -51,7 +51,7 @@ class Stepper:
         wanted: list[int] = []
         places: list[int] = []
         for turn in turns:
-            answer, start, end = turn.answer, turn.answer.computed, turn.end + len(turn.guesses)
+            answer, start, end = turn.answer, turn.start, turn.end + len(turn.guesses)
             parts.append(
                 Part(len(ids), end - start, end, answer.pages, answer.source_pages, len(answer.source))
             )
@@ -69,7 +69,7 @@ class Stepper:
             kept |= self._draw(turns, places, logits_WV)
         for turn in turns:
             self.schedule.filled(turn.answer, turn.end + kept[turn.answer])
-            if turn.draws and not turn.answer.limit:
+            if turn.whole and not turn.draws:
                 turn.answer.finish("length")
 
     def _guess(self, turns: Sequence[Turn]) -> None:
@@ -105,7 +105,7 @@ class Stepper:
         drawing = [
             (turn, place + turn.end - 1 - turn.first_wanted)
             for turn, place in zip(turns, places, strict=True)
-            if turn.draws and turn.answer.limit
+            if turn.draws
         ]
         while drawing:
             rows_BV = logits_WV[[place for _, place in drawing]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -128,16 +129,27 @@ def pages_for(positions: int) -> int:
     return -(-positions // PAGE)
 
 
-def page_count(config: Stack, dtype: torch.dtype, cache_bytes: int | None, max_running: int) -> int:
-    """Pages within `cache_bytes` (default: as many as `max_running` whole contexts need), one for padding among them.
+def page_count(
+    config: Stack, dtype: torch.dtype, device: torch.device, cache_bytes: int | None, max_running: int
+) -> int:
+    """Pages within `cache_bytes`, one for padding among them. Default: as many as `max_running` whole contexts need,
+    within a quarter of the memory, but for one context at least.
 
     Raises InputError where not even one fits."""
     size = Store.page_bytes(config, dtype)
     if cache_bytes is None:
-        return 1 + max_running * pages_for(config.context)
+        context = pages_for(config.context) * (2 if config.encoder_layers else 1)
+        return 1 + max(context, min(max_running * context, memory_bytes(device) // 4 // size))
     if cache_bytes < 2 * size:
         raise InputError(f"{cache_bytes} bytes are too few", "cache_bytes", f"{2 * size} at least")
     return cache_bytes // size
+
+
+def memory_bytes(device: torch.device) -> int:
+    """Of the machine, or of the accelerator."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def gather(pool_KPE: Tensor, pages: Tensor, positions: int) -> Tensor:
