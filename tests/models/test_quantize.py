@@ -16,12 +16,12 @@ import fragua
 from fragua.errors import InputError
 from fragua.models import Decoder, decoder_config
 from fragua.models.build import build
-from fragua.models.linear import GROUP, Int4Linear, Int8Linear
+from fragua.models.linear import GROUP, KINDS, Int4Linear, Int8Linear
 from fragua.models.native import library as native_library
 from fragua.models.native.layout import Matrix, address
 from fragua.models.native.library import compiler, multiply
 from fragua.models.presets import preset
-from fragua.models.quantize import LAYERS, quantize, weight_bytes
+from fragua.models.quantize import quantize, weight_bytes
 from tests.tiny_model import random_weights, write_tiny
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="native code needs a C++ compiler")
@@ -59,7 +59,7 @@ def test_weights_that_whole_numbers_can_say_stay_as_they_are() -> None:
 @needs_compiler
 @settings(max_examples=40, deadline=None)
 @given(
-    st.sampled_from(["float32", *LAYERS]),
+    st.sampled_from(["float32", *KINDS]),
     st.integers(1, 14),
     st.integers(4, 40),
     st.integers(1, 200),
@@ -73,7 +73,7 @@ def test_the_native_product_is_the_product(
         tensors = address(layer.weight), None, address(layer.bias)
         matrix, weight = Matrix.of(kind, *tensors, outputs, inputs), layer.weight
     else:
-        frozen = LAYERS[kind](layer)
+        frozen = KINDS[kind](layer)
         matrix, weight = frozen.matrix(), frozen.weight
     wanted = nn.functional.linear(x_ND.double(), weight.double(), None if not bias else layer.bias.double())
     found = multiply(matrix, x_ND)
@@ -85,13 +85,13 @@ def test_the_native_product_is_the_product(
 
 
 @needs_compiler
-@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("broken", [torch.nan, torch.inf, -torch.inf])
 @pytest.mark.parametrize("place", [3, 64])
 def test_what_is_no_number_stays_none(kind: str, broken: float, place: int) -> None:
     x_ND = torch.randn(2, 65)
     x_ND[1, place] = broken
-    y_NO = multiply(LAYERS[kind](layer_of(8, 65)).matrix(), x_ND)
+    y_NO = multiply(KINDS[kind](layer_of(8, 65)).matrix(), x_ND)
     assert y_NO is not None
     assert bool(y_NO[0].isfinite().all()) and not bool(y_NO[1].isfinite().any())
 
@@ -102,7 +102,7 @@ def test_processors_without_wide_registers_compute_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     x_ND, layer = torch.randn(5, 197), layer_of(11, 197)
-    matrices = [LAYERS[kind](layer) for kind in LAYERS]
+    matrices = [KINDS[kind](layer) for kind in KINDS]
     wide = [multiply(frozen.matrix(), x_ND) for frozen in matrices]
     command = compiler()
     assert command is not None
@@ -117,9 +117,9 @@ def test_processors_without_wide_registers_compute_the_same(
     torch.testing.assert_close(multiply(float_matrix, x_ND), layer(x_ND).detach(), atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("weights", LAYERS)
+@pytest.mark.parametrize("weights", KINDS)
 def test_gradients_go_through_rounded_weights(weights: str) -> None:
-    frozen = LAYERS[weights](layer_of(8, 70))
+    frozen = KINDS[weights](layer_of(8, 70))
     x_ND = torch.randn(3, 70, requires_grad=True)
     frozen(x_ND).square().sum().backward()
     mine, x_ND.grad = x_ND.grad, None
@@ -127,7 +127,7 @@ def test_gradients_go_through_rounded_weights(weights: str) -> None:
     torch.testing.assert_close(mine, x_ND.grad)
 
 
-@pytest.mark.parametrize("weights", LAYERS)
+@pytest.mark.parametrize("weights", KINDS)
 @pytest.mark.parametrize("family", ["llama", "gpt2", "bert", "t5", "xlnet"])
 def test_rounded_models_answer_nearly_as_before_with_and_without_a_compiler(
     family: str, weights: str, monkeypatch: pytest.MonkeyPatch

@@ -49,9 +49,14 @@ class FrozenLinear(nn.Module):
         """The whole numbers, as they are stored, and their scales."""
         raise NotImplementedError
 
+    @staticmethod
+    def exact(whole: Tensor, scale: Tensor, width: int) -> Tensor:
+        """What they stand for, float32 […, width]."""
+        raise NotImplementedError
+
     def weights(self, rows: slice | Tensor) -> Tensor:
         """What these rows stand for, float32 […, D]."""
-        raise NotImplementedError
+        return self.exact(self.whole[rows], self.scale[rows], self.in_features)
 
     @property
     def weight(self) -> Tensor:
@@ -68,8 +73,8 @@ class FrozenLinear(nn.Module):
         return Matrix.of(self.kind, *tensors, self.out_features, self.in_features)
 
     def forward(self, x: Tensor) -> Tensor:
-        differentiated = torch.is_grad_enabled() and x.requires_grad
-        if not differentiated and x.dtype == torch.float32 and x.device.type == "cpu":
+        plain = not (torch.is_grad_enabled() or torch.compiler.is_compiling())
+        if plain and x.dtype == torch.float32 and x.device.type == "cpu":
             x_ND = x.reshape(-1, self.in_features).contiguous()
             y_NO = multiply(self.matrix(), x_ND)
             if y_NO is not None:
@@ -78,7 +83,7 @@ class FrozenLinear(nn.Module):
 
     def rows(self, x: Tensor, start: int, stop: int) -> Tensor:
         """Outputs start to stop alone, […, stop - start]."""
-        y: Tensor = _Product.apply(x, self, slice(start, stop))
+        y: Tensor = _Product.apply(x, self.whole[start:stop], self.scale[start:stop], self.kind)
         return y if self.bias is None else y + self.bias[start:stop]
 
 
@@ -93,8 +98,9 @@ class Int8Linear(FrozenLinear):
         scale_O = weight_OD.abs().amax(1).clamp(min=1e-12) / 127
         return (weight_OD / scale_O[:, None]).round().to(torch.int8), scale_O
 
-    def weights(self, rows: slice | Tensor) -> Tensor:
-        return self.whole[rows] * self.scale[rows].unsqueeze(-1)
+    @staticmethod
+    def exact(whole: Tensor, scale: Tensor, width: int) -> Tensor:
+        return whole * scale.unsqueeze(-1)
 
 
 class Int4Linear(FrozenLinear):
@@ -111,11 +117,11 @@ class Int4Linear(FrozenLinear):
         parts = (whole_OG64 + 8).to(torch.uint8).view(groups_OG4L.shape).unbind(2)
         return torch.stack((parts[0] | parts[1] << 4, parts[2] | parts[3] << 4), -1).flatten(2), scale_OG
 
-    def weights(self, rows: slice | Tensor) -> Tensor:
-        pairs = self.whole[rows].unflatten(-1, (16, 2))
+    @staticmethod
+    def exact(whole: Tensor, scale: Tensor, width: int) -> Tensor:
+        pairs = whole.unflatten(-1, (16, 2))
         parts = [half for pair in pairs.unbind(-1) for half in (pair & 15, pair >> 4)]
-        whole = torch.cat(parts, -1).to(torch.int8) - 8
-        return (whole * self.scale[rows].unsqueeze(-1)).flatten(-2)[..., : self.in_features]
+        return ((torch.cat(parts, -1).to(torch.int8) - 8) * scale.unsqueeze(-1)).flatten(-2)[..., :width]
 
 
 def nearest_int4(weight_OGI: Tensor) -> tuple[Tensor, Tensor]:
@@ -148,18 +154,22 @@ class FrozenEmbedding(nn.Module):
         return self.layer.weights(ids)
 
 
+KINDS: dict[str, type[FrozenLinear]] = {kind.kind: kind for kind in (Int8Linear, Int4Linear)}
+
+
 class _Product(torch.autograd.Function):
     """x Wᵀ, which keeps no W for the way back but makes it again of its integers."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, layer: FrozenLinear, rows: slice) -> Tensor:
-        ctx.layer, ctx.rows = layer, rows
-        few = x.numel() <= FEW_ROWS * layer.in_features
-        if few and isinstance(layer, Int8Linear) and x.dtype == torch.float32 and x.device.type == "cpu":
-            y_NO = torch._weight_int8pack_mm(x.view(-1, x.shape[-1]), layer.whole[rows], layer.scale[rows])
-            return y_NO.view(*x.shape[:-1], -1)
-        return F.linear(x, layer.weights(rows).to(x.dtype))
+    def forward(ctx: Any, x: Tensor, whole: Tensor, scale: Tensor, kind: Kind) -> Tensor:
+        ctx.save_for_backward(whole, scale)
+        ctx.kind, ctx.width = kind, x.shape[-1]
+        few = x.numel() <= FEW_ROWS * ctx.width and x.dtype == torch.float32 and x.device.type == "cpu"
+        if kind == "int8" and few:
+            return torch._weight_int8pack_mm(x.reshape(-1, ctx.width), whole, scale).view(*x.shape[:-1], -1)
+        return F.linear(x, KINDS[kind].exact(whole, scale, ctx.width).to(x.dtype))
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        return gradient @ ctx.layer.weights(ctx.rows).to(gradient.dtype), None, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        weight = KINDS[ctx.kind].exact(*ctx.saved_tensors, ctx.width)
+        return gradient @ weight.to(gradient.dtype), None, None, None

@@ -8,11 +8,10 @@ from torch import nn
 
 from fragua.errors import InputError
 from fragua.models.calls import Decoder, Model
-from fragua.models.linear import FrozenEmbedding, FrozenLinear, Int4Linear, Int8Linear
+from fragua.models.linear import KINDS, FrozenEmbedding
 from fragua.models.native.layout import LEAST_ROWS
 
 Weights = Literal["float32", "int8", "int4"]
-LAYERS: dict[str, type[FrozenLinear]] = {"int8": Int8Linear, "int4": Int4Linear}
 
 
 def check_weights(weights: str) -> None:
@@ -33,10 +32,10 @@ def quantize(model: Model, weights: str) -> None:
     for block in model.blocks():
         for name, layer in list(block.named_modules()):
             if isinstance(layer, nn.Linear) and layer.out_features >= LEAST_ROWS:
-                block.set_submodule(name, LAYERS[weights](layer))
+                block.set_submodule(name, KINDS[weights](layer))
     if isinstance(model, Decoder):
         tied = model.head.weight is model.transformer.embedding.weight
-        head = LAYERS[weights](model.head)
+        head = KINDS[weights](model.head)
         model.set_submodule("head", head)
         if tied:
             model.transformer.set_submodule("embedding", FrozenEmbedding(head))
