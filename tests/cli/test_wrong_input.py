@@ -33,6 +33,8 @@ def folder(tmp_path: Path, tiny_dir: Path, monkeypatch: pytest.MonkeyPatch) -> P
     (tmp_path / "syntax.toml").write_text("minutes = = 3\n", encoding="utf-8")
     write_jsonl(tmp_path / "asked.jsonl", [{"messages": TURNS}, {"messages": TURNS[:1]}])
     write_jsonl(tmp_path / "one.jsonl", [{"messages": TURNS}])
+    write_jsonl(tmp_path / "pairs.jsonl", [{"source": "uno", "target": "one"}] * 2)
+    write_jsonl(tmp_path / "long.jsonl", [{"source": "uno " * 200, "target": "one"}] * 2)
     write_jsonl(tmp_path / "role.jsonl", [{"messages": [{"role": "wizard", "content": "?"}, *TURNS]}])
     for split in ("train", "validation"):
         write_jsonl(tmp_path / "corpus" / f"{split}.jsonl", [{"text": "el hierro canta"}] * 20)
@@ -113,6 +115,7 @@ def test_texts(tells: Tells, command: str, told: str) -> None:
     [
         ("pretrain nowhere --tokenizer tokenizer --out m", "nowhere: no train.jsonl; make a corpus with"),
         ("pretrain corpus --tokenizer corpus --out m", "corpus: no tokenizer.json here; name a tokenizer's"),
+        ("pretrain corpus --out m", "give --tokenizer or --model"),
         ("pretrain corpus --tokenizer tokenizer --out m --depth 0", "depth"),
         ("pretrain corpus --tokenizer tokenizer --out m --optimizer sgd", "'muon' or 'adamw'"),
         ("pretrain corpus --tokenizer tokenizer --out model", "model: is in use by something else"),
@@ -125,6 +128,29 @@ def test_texts(tells: Tells, command: str, told: str) -> None:
         ("finetune model --data empty.jsonl --out a", "two at least are needed"),
         ("finetune unfinished --data one.jsonl --out a", "unfinished: no model.safetensors"),
         ("finetune corpus --data one.jsonl --out a", "corpus: no tokenizer.json here"),
+        (
+            "finetune model --data one.jsonl --out a --task poetry",
+            "--task: 'poetry' is not a task; known: chat",
+        ),
+        (
+            "finetune model --data one.jsonl --out a --dev one.jsonl",
+            "--dev: is for pairs; with --task seq2seq",
+        ),
+        ("finetune model --task seq2seq --data nowhere --out a", "nowhere: no such file"),
+        (
+            "finetune model --task seq2seq --data one.jsonl --out a",
+            'one.jsonl:1: the row has no "source"; a row',
+        ),
+        ("finetune model --task seq2seq --data empty.jsonl --out a", "0 pairs; two at least are needed"),
+        (
+            "finetune model --task seq2seq --data long.jsonl --out a",
+            "no pair of 1 fits 96 tokens; shorter texts",
+        ),
+        (
+            "finetune model --task seq2seq --data pairs.jsonl --out a --label-smoothing 2",
+            "label_smoothing: Input should be less than 1",
+        ),
+        ("pretrain corpus --pairs --tokenizer tokenizer --out a", 'train.jsonl:1: the row has no "source"'),
     ],
 )
 def test_learning(tells: Tells, command: str, told: str) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -24,9 +27,11 @@ from pyarrow import parquet
 from fragua.corpus import opening
 from fragua.corpus.build import BuildSettings, build_corpus
 from fragua.corpus.document import Reading
-from fragua.corpus.hub import fetch
+from fragua.corpus.hub import fetch, fetch_model
 from fragua.corpus.read import find_files, read_documents
 from fragua.errors import InputError
+from fragua.recipes.recipe import load_recipe
+from fragua.training.directory import parent
 
 SPANISH = "Mañana el pingüino comió «piñones» en el jardín; ¿quién lo vio?"
 TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\r"), max_size=60)
@@ -181,6 +186,21 @@ def test_a_line_without_end_is_cut_in_text_and_refused_in_tables(
             texts(tmp_path / name)
 
 
+@pytest.mark.parametrize("ending", ["\n", ""])
+@pytest.mark.parametrize("size", [985, 986, 987, 3000])
+def test_a_row_that_is_too_long_is_one_broken_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, ending: str
+) -> None:
+    """A line of 1,000 bytes, its end included, still fits."""
+    monkeypatch.setattr("fragua.files.MOST_LINE_BYTES", 1000)
+    long = json.dumps({"text": "x" * size})
+    (tmp_path / "a.jsonl").write_text(f'{{"text": "uno"}}\n{long}\n{{"text": "dos"}}\n{long}y{ending}')
+    card = build_corpus([tmp_path / "a.jsonl"], tmp_path / "out", BuildSettings(skip_broken=True, near=0))
+    fits = len(long) < 1000
+    assert card.documents == 2 + fits and card.dropped["broken"] == 2 - fits
+    assert [":2: " in card.broken[0], ":4: " in card.broken[-1]] == [not fits, True]
+
+
 def test_a_bad_row_is_passed_over_and_the_rest_kept(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"text": "uno"}\n{broken\n{"n": 1}\n{"text": "dos"}\n')
     card = build_corpus([tmp_path / "a.jsonl"], tmp_path / "out", BuildSettings(skip_broken=True))
@@ -198,21 +218,20 @@ def test_a_link_to_nowhere_is_no_file(tmp_path: Path) -> None:
 
 
 class Hub(BaseHTTPRequestHandler):
-    """What the hub's own client asks of the hub, for one data set of two files."""
+    """What the hub's own client asks of the hub, for one repository of the server's files."""
 
     def do_HEAD(self) -> None:
         self.do_GET()
 
     def do_GET(self) -> None:
-        body = b'{"text": "hola"}\n'
-        if self.path.startswith("/api/"):
-            names = ("data/a.jsonl", "b.png", "README.md")
-            body = json.dumps(
-                [{"type": "file", "path": n, "size": 17, "oid": "0" * 40} for n in names]
-            ).encode()
+        files: dict[str, bytes] = self.server.files  # type: ignore[attr-defined]
+        name = self.path.partition("/resolve/main/")[2]
+        told = [{"type": "file", "path": each, "size": len(files[each]), "oid": "0" * 40} for each in files]
+        body = json.dumps(told).encode() if self.path.startswith("/api/") else files[name]
         self.send_response(404 if "/o/n" not in self.path else 200)
-        for name, value in (("X-Repo-Commit", "a" * 40), ("ETag", '"e"'), ("Content-Length", str(len(body)))):
-            self.send_header(name, value)
+        etag = f'"{hashlib.sha256(name.encode()).hexdigest()}"'
+        for key, value in (("X-Repo-Commit", "a" * 40), ("ETag", etag), ("Content-Length", str(len(body)))):
+            self.send_header(key, value)
         self.end_headers()
         if self.command == "GET":
             self.wfile.write(body)
@@ -221,23 +240,52 @@ class Hub(BaseHTTPRequestHandler):
         pass
 
 
+@contextmanager
+def hub(files: dict[str, bytes]) -> Iterator[str]:
+    """Its address."""
+    server = HTTPServer(("127.0.0.1", 0), Hub)
+    server.files = files  # type: ignore[attr-defined]
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 def test_a_data_set_of_the_hub_is_read_where_it_is_reachable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    server = HTTPServer(("127.0.0.1", 0), Hub)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    endpoint = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with hub({"data/a.jsonl": b'{"text": "hola"}\n', "b.png": b"", "README.md": b""}) as endpoint:
         (file,) = fetch("hf:o/n", endpoint)
         assert texts(file) == ["hola"]
         with pytest.raises(InputError, match=r"hf:o/n/other: the data set holds no file to read"):
             fetch("hf:o/n/other", endpoint)
-    finally:
-        server.shutdown()
-        server.server_close()
     with pytest.raises(InputError, match=r"hf:o/n: the hub gave nothing .*copy the data set to a folder"):
         fetch("hf:o/n", "http://127.0.0.1:9")
+
+
+def test_a_model_of_the_hub_is_adapted_where_it_is_reachable(
+    tiny_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    files = {path.name: path.read_bytes() for path in tiny_dir.iterdir()}
+    with hub({**files, "pytorch_model.bin": b"pickled", "onnx/config.json": b"{}"}) as endpoint:
+        there = partial(fetch_model, endpoint=endpoint)
+        monkeypatch.setattr("fragua.recipes.recipe.fetch_model", there)
+        adapt = load_recipe("adapt", ["adapt.model=hf:o/n"]).adapt
+    assert adapt and adapt.model and not list(tmp_path.rglob("pytorch_model.bin"))
+    assert parent(adapt.model) == parent(tiny_dir) | {"name": "o/n"}
+    with (
+        hub({"config.json": b"{}"}) as endpoint,
+        pytest.raises(InputError, match=r"no config\.json with safet"),
+    ):
+        fetch_model("hf:o/n", endpoint)
+    with pytest.raises(InputError, match=r"hf:o/n: the hub gave nothing .*copy the model to a folder"):
+        fetch_model("hf:o/n", "http://127.0.0.1:9")
+    with pytest.raises(InputError, match=r"hf:o: names no model; hf:owner/name"):
+        fetch_model("hf:o")
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")

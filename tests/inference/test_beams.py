@@ -150,3 +150,13 @@ def test_a_directory_of_an_encoder_decoder_generates_text(folder: Path, tmp_path
             lm.generate("Había", beams=2, **wrong)
     with pytest.raises(InputError, match="does not continue a text"):
         lm.score("Había")
+
+
+def test_beams_of_prompts_with_more_and_less_room_are_those_that_each_has_alone(lm: LanguageModel) -> None:
+    """What fills the context ends there, while the others of its batch go on."""
+    prompts = ["El panadero se llama Íñigo. " * 4, "Once upon", "Había una vez una niña"]
+    options: dict[str, Any] = {"max_tokens": 60, "beams": 3}
+    together = lm.generate(prompts, **options)
+    assert together == [lm.generate(prompt, **options) for prompt in prompts]
+    room = lm.context - len(lm.tokenizer.encode(prompts[0]))
+    assert 0 < room < 60 and len(together[0].tokens) <= room

@@ -16,7 +16,12 @@ def generate(
         typer.Option("--prompt", "-p", help="Text to continue; '-' reads standard input, '' begins anew."),
     ],
     max_tokens: Annotated[int, typer.Option(help="Tokens at most.")] = 128,
-    temperature: Annotated[float, typer.Option(help="0 always takes the most probable token.")] = 0.8,
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            help="0 always takes the most probable token. Default 0.8; 0 with beams, or a model that answers."
+        ),
+    ] = None,
     top_k: Annotated[int | None, typer.Option(help="Draw among the k most probable tokens.")] = None,
     top_p: Annotated[float, typer.Option(help="Draw among the fewest that hold this probability.")] = 0.95,
     min_p: Annotated[float, typer.Option(help="None below this share of the most probable one.")] = 0.0,
@@ -37,7 +42,7 @@ def generate(
     """Continue a text with a model."""
     options: dict[str, Any] = {
         "max_tokens": max_tokens,
-        "temperature": temperature,
+        "temperature": temperature or 0.0,
         "top_k": top_k,
         "top_p": top_p,
         "min_p": min_p,
@@ -58,6 +63,8 @@ def generate(
 
     lm = fragua.load(str(model), threads=threads, weights=weights)
     text = _standard_input() if prompt == "-" else prompt
+    if temperature is None and beams == 1 and not lm.answers:
+        options["temperature"] = 0.8
     if json:
         _as_object(lm.generate(text, **options))
         return
@@ -67,7 +74,7 @@ def generate(
 
     console = Console(highlight=False, markup=False, emoji=False)
     if console.is_terminal:
-        console.print(clean(text), style="yellow", end="", soft_wrap=True)
+        console.print(clean(text), style="yellow", end="\n" if lm.answers else "", soft_wrap=True)
     for piece in lm.stream(text, **options):
         shown = clean(piece.text) if console.is_terminal else piece.text
         console.file.write(shown)

@@ -5,6 +5,7 @@ MinHash and its bands: Broder 1997; Leskovec, Rajaraman and Ullman, Mining of Ma
 from __future__ import annotations
 
 import hashlib
+import mmap
 from collections.abc import Iterator
 
 import numpy as np
@@ -18,6 +19,9 @@ SHINGLE_WORDS = 5
 SEED = 1
 SLICE_ROWS = 2_000_000
 """So many rows are sorted at once: 50 MB."""
+
+RELEASE_EVERY = 500
+"""Pairs that are looked up, each of which maps 128 kB."""
 
 Keys = NDArray[np.uint64]
 """[N, 2]: a text's digest of 16 bytes."""
@@ -68,10 +72,12 @@ def near_duplicates(signatures: Signatures, threshold: float, dropped: NDArray[n
             order = np.lexsort((rows, hashes[rows]))
             ordered = rows[order]
             same = hashes[ordered][1:] == hashes[ordered][:-1]
-            for row, first in _groups(ordered, same):
+            for number, (row, first) in enumerate(_groups(ordered, same)):
                 a, b = sorted((find(row), find(first)))
                 if a != b and (signatures[row] == signatures[first]).mean() >= threshold:
                     leader[b] = a
+                if number % RELEASE_EVERY == 0:
+                    _release(signatures)
     return {row: find(row) for row in leader}
 
 
@@ -82,7 +88,14 @@ def _band_hashes(signatures: Signatures, start: int, width: int) -> NDArray[np.u
         part = np.asarray(signatures[at : at + SLICE_ROWS // 16, start : start + width]).astype(np.uint64)
         for column in part.T:
             hashes[at : at + len(part)] = (hashes[at : at + len(part)] ^ column) * np.uint64(0x100000001B3)
+        _release(signatures)
     return hashes
+
+
+def _release(mapped: Signatures) -> None:
+    """Gives back the pages of a mapped file that were read: they count as the program's own until then."""
+    if isinstance(mapped, np.memmap) and hasattr(mmap, "MADV_DONTNEED"):
+        mapped._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 
 
 def _slices(values: NDArray[np.uint64]) -> Iterator[NDArray[np.int64]]:

@@ -57,7 +57,8 @@ class Group:
         self.running, self.all_ended = [grown[place] for place in order], all(ended)
         best = self.running[0].score / length**self.penalty
         full = len(self.finished) == self.width
-        self.open = self.open and not (full and best <= self.finished[-1].score)
+        beaten = full and best <= self.finished[-1].score
+        self.open = self.open and length < self.limit and not beaten
         return [candidates[place].beam for place in order]
 
 

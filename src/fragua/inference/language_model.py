@@ -79,6 +79,11 @@ class LanguageModel:
         return cast(Decoder, self.model)
 
     @property
+    def answers(self) -> bool:
+        """Whether it reads a text and writes another, instead of going on with it."""
+        return isinstance(self.model, EncoderDecoder) or self.tokenizer.closing_id is not None
+
+    @property
     def context(self) -> int:
         """How many tokens the model can see at once."""
         return self.model.config.context
@@ -223,9 +228,7 @@ class LanguageModel:
     def _prompt(self, text: str) -> list[int]:
         if isinstance(self.model, EncoderDecoder):
             return self.tokenizer.framed(text).ids
-        ids = self.tokenizer.encode(text)
-        if self.tokenizer.start_id is not None:
-            ids.insert(0, self.tokenizer.start_id)
+        ids = self.tokenizer.source(text)
         if not ids and self.tokenizer.end_id is None:
             raise InputError(
                 "the prompt is empty, and this tokenizer has no end token to begin from", "prompt"

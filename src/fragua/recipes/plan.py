@@ -27,7 +27,7 @@ class Costs:
     compile_s: float = 30.0
     overhead: float = 0.06  # of training: evaluation, samples, checkpoints
     slack: float = 0.05  # of all: what goes wrong
-    finetune_share: float = 0.4  # of the time for training
+    finetune_share: float = 0.55  # of the time for training
     data_share: float = 0.05  # of all, at most
     corpus_epochs: float = 1.0  # times through the corpus, where so much can be written in time
     conversations_per_s: float = 2000.0
@@ -244,7 +244,7 @@ def _share_out(recipe: Recipe, training_s: float, rate: float, vocab_size: int, 
     epochs = recipe.finetune.epochs or 1
     each = epochs * costs.bytes_per_conversation / expected_bytes_per_token(vocab_size)
     conversations = recipe.corpus.conversations or int(
-        _clamp(costs.finetune_share * readable / each, 400, 40_000)
+        _clamp(costs.finetune_share * readable / each, 400, 160_000)
     )
     written = conversations / costs.conversations_per_s * rate  # tokens that writing them costs
     return Share(

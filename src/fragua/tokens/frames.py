@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ import tokenizers
 from tokenizers import AddedToken, processors
 
 from fragua.errors import InputError
-from fragua.tokens.tokenizer import END, sentinel
+from fragua.tokens.tokenizer import END, Tokenizer, sentinel
 
 SENTINELS = 100
 """As T5 has (Raffel et al. 2019, 1910.10683, section 3.1.4)."""
@@ -72,3 +73,17 @@ def put_around(backend: tokenizers.Tokenizer, frame: Frame) -> None:
     backend.post_processor = processors.TemplateProcessing(
         single=frame.single, pair=frame.pair, special_tokens=ids
     )
+
+
+def closed(tokenizer: Tokenizer) -> Tokenizer:
+    """The tokenizer with its end token behind every text, so that a model knows where a source ends; itself where it
+    closes texts already. Raises InputError where it has no end token."""
+    if tokenizer.closing_id is not None:
+        return tokenizer
+    if tokenizer.end_id is None:
+        raise InputError("this tokenizer has no end token", mend="name one as eos_token in its configuration")
+    start = "" if tokenizer.start_id is None else f"{tokenizer.token(tokenizer.start_id)} "
+    end = tokenizer.token(tokenizer.end_id)
+    backend = tokenizers.Tokenizer.from_str(json.dumps(tokenizer.definition))
+    put_around(backend, Frame(f"{start}$A {end}", f"{start}$A {end} $B {end}", {}))
+    return Tokenizer(backend, tokenizer.config, tokenizer.chat_template)

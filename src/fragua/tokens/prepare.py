@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from fragua.corpus.source_target import SourceTarget
 from fragua.errors import InputError
 from fragua.files import read_jsonl
 from fragua.progress import progress_bar
@@ -66,6 +67,34 @@ def tokenize_conversations(
             yield ids, trained
 
     return write_shards(out, documents(), **_header(tokenizer))
+
+
+def tokenize_pairs(
+    pairs: Iterable[SourceTarget], tokenizer: Tokenizer, out: str | Path, most: int, together: bool
+) -> dict[str, Any]:
+    """Pairs as shards, the target and its end marked as what is learned; returns the index.
+
+    `tokenizer` closes its texts (`frames.closed`). A pair is left out, and counted in the index's `figures`, where a
+    side has more than `most` tokens, or, `together`, both have. Raises InputError where none is left."""
+    end, figures, rows = tokenizer.end_id, {"pairs": 0, "left_out": 0}, iter(pairs)
+    assert end is not None, "a tokenizer that closes texts has an end"
+
+    def documents() -> Iterator[tuple[list[int], list[bool]]]:
+        while batch := list(islice(rows, DOCUMENTS_A_BATCH)):
+            written = tokenizer.encode_batch([pair.target for pair in batch])
+            for pair, answer in zip(batch, written, strict=True):
+                source, target = tokenizer.source(pair.source), [*answer, end]
+                longest = len(source) + len(target) if together else max(len(source), len(target))
+                figures["pairs"] += 1
+                if longest > most:
+                    figures["left_out"] += 1
+                else:
+                    yield source + target, [False] * len(source) + [True] * len(target)
+        if figures["left_out"] == figures["pairs"]:
+            what = f"no pair of {figures['pairs']} fits {most} tokens"
+            raise InputError(what, mend="shorter texts or a longer context are needed")
+
+    return write_shards(out, documents(), **_header(tokenizer), figures=figures)
 
 
 def _header(tokenizer: Tokenizer) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from fragua.corpus.source_target import pair_of
 from fragua.errors import InputError
 from fragua.files import read_jsonl, read_text
 
@@ -21,7 +22,8 @@ class Text(NamedTuple):
 
 
 class Texts:
-    """The texts of a file, streamed anew at each iteration: rows of a JSONL file, or lines of a text file.
+    """The texts of a file, streamed anew at each iteration: rows of a JSONL file, or lines of a text file. A row of a
+    pair (`source_target`) is two texts.
 
     Iterating raises InputError naming the row or byte that is not a text."""
 
@@ -48,16 +50,19 @@ class Texts:
 
     def _rows(self) -> Iterator[Text]:
         for number, row in read_jsonl(self.path):
+            place, lang = f"{self.path}:{number}", str(row.get("lang") or UNKNOWN_LANGUAGE)
+            if "text" not in row and "source" in row:
+                source, target, _ = pair_of(row, place)
+                yield from (Text(lang, source), Text(lang, target))
+                continue
             text = row.get("text")
             if not isinstance(text, str):
-                raise InputError('the row has no "text"', f"{self.path}:{number}")
+                raise InputError('the row has no "text"', place)
             try:
                 text.encode("utf-8")
             except UnicodeEncodeError as error:
-                raise InputError(
-                    f"lone surrogate at character {error.start}", f"{self.path}:{number}"
-                ) from error
-            yield Text(str(row.get("lang") or UNKNOWN_LANGUAGE), text)
+                raise InputError(f"lone surrogate at character {error.start}", place) from error
+            yield Text(lang, text)
 
     def _lines(self) -> Iterator[Text]:
         offset = 0

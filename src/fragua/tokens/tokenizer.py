@@ -156,8 +156,17 @@ class Tokenizer:
     @cached_property
     def start_id(self) -> int | None:
         """The special token that this tokenizer puts before every text (`<s>` in Llama's); ours has none."""
-        ids = self._backend.encode("a", add_special_tokens=True).ids
-        return ids[0] if ids and ids[0] in self.special_ids.values() else None
+        return self._frame[0]
+
+    @cached_property
+    def closing_id(self) -> int | None:
+        """The one that it puts behind every text: the end of a source that is to be answered."""
+        return self._frame[1]
+
+    def source(self, text: str) -> list[int]:
+        """The ids of a text with the tokens that stand before and behind it, none of them out of the text itself."""
+        ends = [[] if i is None else [i] for i in (self.start_id, self.closing_id)]
+        return [*ends[0], *self.encode(text), *ends[1]]
 
     @cached_property
     def byte_level(self) -> bool:
@@ -229,6 +238,13 @@ class Tokenizer:
         return cls(found[0], found[1] | config, _chat_template(directory, config))
 
     # ---- inside
+
+    @cached_property
+    def _frame(self) -> tuple[int | None, int | None]:
+        """The special tokens before and behind a text."""
+        ids, specials = self._backend.encode("a", add_special_tokens=True).ids, self.special_ids.values()
+        first, last = (next((i for i in each if i in specials), None) for each in (ids[:1], ids[-1:]))
+        return first, last
 
     @cached_property
     def _reading_specials(self) -> tokenizers.Tokenizer:

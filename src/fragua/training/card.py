@@ -17,9 +17,9 @@ pipeline_tag: {{ use.task }}
 tags: [fragua]
 ---
 
-# {{ "Asistente" if assistant else "Modelo base" }} de Fragua
+# {{ use.title_es }} de Fragua
 
-{{ "Un modelo afinado con conversaciones" if assistant else "Un modelo base: " + use.es }}, entrenado desde cero.
+{{ use.es }}, {{ "adaptado de `%s`"|format(origin) if origin else "entrenado desde cero" }}.
 
 | | |
 |---|---|
@@ -43,9 +43,9 @@ tags: [fragua]
 **Límites.** Es un modelo muy pequeño. Solo sabe lo que estaba en sus textos, puede inventar lo que no sabe y no
 conoce nada posterior a ellos. No sirve para decisiones de salud, dinero o derecho.
 
-# Fragua {{ "assistant" if assistant else "base model" }}
+# Fragua {{ use.title_en }}
 
-{{ "A model fine-tuned on conversations" if assistant else "A base model: " + use.en }}, trained from scratch.
+{{ use.en }}, {{ "adapted from `%s`"|format(origin) if origin else "trained from scratch" }}.
 
 | | |
 |---|---|
@@ -72,40 +72,59 @@ nothing later than them. It is no help for decisions of health, money or law.
 ```python
 import fragua
 lm = fragua.load("{{ folder }}")
-print({{ 'lm.chat([{"role": "user", "content": "Hola"}]).content' if assistant else use.call }})
+print({{ use.call }})
 ```
 """
 
 
 class Use(NamedTuple):
-    """What a base model is for."""
+    """What a model is for."""
 
     task: str
     """transformers' name of it."""
     es: str
     en: str
     call: str
+    title_es: str = "Modelo base"
+    title_en: str = "base model"
 
 
+TALKS = Use(
+    "text-generation",
+    "Un modelo afinado con conversaciones",
+    "A model fine-tuned on conversations",
+    'lm.chat([{"role": "user", "content": "Hola"}]).content',
+    "Asistente",
+    "assistant",
+)
+ANSWERS = Use(
+    "text2text-generation",
+    "Un modelo que lee un texto y escribe otro, como le enseñaron unos pares",
+    "A model that reads a text and writes another, as pairs taught it",
+    'lm.generate("Había una vez", max_tokens=50).text',
+    "Modelo de pares",
+    "model of pairs",
+)
 CONTINUES = Use(
     "text-generation",
-    "continúa textos",
-    "it continues texts",
+    "Un modelo base: continúa textos",
+    "A base model: it continues texts",
     'lm.generate("Había una vez", max_tokens=50).text',
 )
 FILLS = Use(
     "fill-mask",
-    "rellena huecos y da vectores",
-    "it fills gaps and gives vectors",
+    "Un modelo base: rellena huecos y da vectores",
+    "A base model: it fills gaps and gives vectors",
     'lm.fill("Había una [MASK].")',
 )
 READS = Use(
     "text2text-generation",
-    "lee un texto y escribe lo que falta",
-    "it reads a text and writes what is missing",
+    "Un modelo base: lee un texto y escribe lo que falta",
+    "A base model: it reads a text and writes what is missing",
     'lm.generate("Había una <extra_id_0>.", max_tokens=20).text',
 )
-USES = {"bert": FILLS, "roberta": FILLS, "xlnet": FILLS, "t5": READS}
+KINDS = {"assistant": TALKS, "pairs": ANSWERS}
+BASES = {"bert": FILLS, "roberta": FILLS, "xlnet": FILLS, "t5": READS}
 
 
 def write_card(directory: Path, exam: dict[str, Any] | None = None) -> None:
@@ -117,20 +136,28 @@ def write_card(directory: Path, exam: dict[str, Any] | None = None) -> None:
         Environment(keep_trailing_newline=True)
         .from_string(CARD)
         .render(
-            assistant=record["kind"] == "assistant",
             config=config,
+            origin=_origin(record),
             figures=record["figures"],
             corpus=record.get("corpus") or parents[0].get("corpus") or {},
             exam=exam,
             documents=(exam or {}).get("by_part", {}).get("documents"),
             line=_share,
-            use=USES.get(config.family, CONTINUES),
+            use=KINDS.get(record["kind"]) or BASES.get(config.family, CONTINUES),
             folder=directory.name,
             number=lambda value: f"{value:,}".replace(",", "\u202f"),
         )
     )
     with atomic_write(directory / "README.md") as file:
         file.write(text)
+
+
+def _origin(record: dict[str, Any]) -> str | None:
+    """The name of the model that was adapted; None where the base was trained from scratch."""
+    parents = record.get("parents") or []
+    if record["kind"] == "assistant" and parents and parents[0].get("kind") == "base":
+        parents = parents[0].get("parents") or []
+    return parents[0]["name"] if parents else None
 
 
 def _share(share: dict[str, Any]) -> str:

@@ -78,11 +78,13 @@ def on(device: torch.device, *arrays: np.ndarray) -> Iterator[Tensor]:
     return (torch.from_numpy(array).to(device) for array in arrays)
 
 
-def summed_loss(model: Model, x_ND: Tensor, targets_N: Tensor) -> Tensor:
-    """Cross-entropy in nats of the head's logits at states x; IGNORE counts nothing."""
+def summed_loss(model: Model, x_ND: Tensor, targets_N: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Cross-entropy in nats of the head's logits at states x; IGNORE counts nothing.
+
+    `smoothing`, of heads that write, as `chunked_cross_entropy` has it."""
     x_ND = model.before_head(x_ND)
     if model.config.visible == "causal":  # without a bias
-        return chunked_cross_entropy(x_ND, model.head.weight, targets_N)
+        return chunked_cross_entropy(x_ND, model.head.weight, targets_N, smoothing=smoothing)
     logits_NV = model.head(x_ND).float()
     return F.cross_entropy(logits_NV, targets_N, ignore_index=IGNORE, reduction="sum")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from torch import Tensor
 
 from fragua.errors import InputError
 from fragua.models.encoder_decoder import EncoderDecoder
@@ -78,6 +79,14 @@ class SourceBatch(NamedTuple):
     targets_BT: np.ndarray
 
 
+def loss_from_source(model: EncoderDecoder, batch: SourceBatch, smoothing: float = 0.0) -> Tensor:
+    """Of the targets, each predicted from the source and the true ones before it; summed, in nats."""
+    ids_BS, real_BS, targets_BT = on(model.device, *batch)
+    source = model.source(model.encode(ids_BS, real_BS), real_BS)
+    x_BTD = model.transformer(model.shifted(targets_BT), source=source)
+    return summed_loss(model, x_BTD.flatten(0, 1), targets_BT.flatten(), smoothing)
+
+
 class FromSource(Corrupted):
     """Something to read and something to write, made from a row of text."""
 
@@ -99,10 +108,7 @@ class FromSource(Corrupted):
         raise NotImplementedError
 
     def loss(self, model: EncoderDecoder, batch: SourceBatch) -> LossSum:
-        ids_BS, real_BS, targets_BT = on(model.device, *batch)
-        source = model.source(model.encode(ids_BS, real_BS), real_BS)
-        x_BTD = model.transformer(model.shifted(targets_BT), source=source)
-        loss = summed_loss(model, x_BTD.flatten(0, 1), targets_BT.flatten())
+        loss = loss_from_source(model, batch)
         return LossSum(loss, self.tokens(batch), counted_bytes(self.vocabulary, batch.targets_BT))
 
 

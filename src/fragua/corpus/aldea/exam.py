@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import MISSING, asdict, fields, replace
 from typing import Any
 
@@ -30,11 +31,11 @@ __all__ = [
 ]
 
 
-def exam_items(world: World, seed: int, n: int) -> list[ExamItem]:
-    """`n` different questions, spread evenly over families and languages, in a mixed order."""
+def exam_items(world: World, seed: int, n: int, families: Sequence[str] = tuple(ABILITIES)) -> list[ExamItem]:
+    """`n` different questions, spread evenly over families of abilities and languages, in a mixed order."""
     rng = random.Random(f"aldea exam {world.seed} {seed}")
     decks = Decks(world, rng)
-    groups = [(family, lang) for family in ABILITIES for lang in LANGS]
+    groups = [(family, lang) for family in families for lang in LANGS]
     items: list[ExamItem] = []
     asked: set[str] = set()
     for at, (family, lang) in enumerate(groups):
