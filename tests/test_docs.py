@@ -24,6 +24,7 @@ TWINS = [
     ("docs/own-documents.md", "docs/own-documents.es.md"),
     ("docs/tutorial/01-a-whole-life.md", "docs/tutorial/01-una-vida-entera.md"),
     ("docs/two-files.md", "docs/dos-ficheros.md"),
+    ("docs/speed.md", "docs/speed.es.md"),
     ("docs/translation.md", "docs/traduccion.md"),
     ("docs/labelling.md", "docs/labelling.es.md"),
 ]

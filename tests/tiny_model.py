@@ -23,16 +23,20 @@ def tiny_tokenizer() -> Tokenizer:
     return train_tokenizer(TEXTS, 448)
 
 
-def write_tiny(directory: Path, context: int = 96, seed: int = 3) -> Path:
+def random_weights(model: Decoder, seed: int = 3) -> Decoder:
     """Every matrix is random (also those that training starts at zero), so that attention matters to each logit."""
-    tokenizer = tiny_tokenizer()
-    config = decoder_config(2, tokenizer.vocab_size, context, width=64, heads=4, kv_heads=2)
-    model = Decoder(config)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim > 1:
                 parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.15)
+    return model.eval()
+
+
+def write_tiny(directory: Path, context: int = 96, seed: int = 3) -> Path:
+    tokenizer = tiny_tokenizer()
+    config = decoder_config(2, tokenizer.vocab_size, context, width=64, heads=4, kv_heads=2)
+    model = random_weights(Decoder(config), seed)
     tokenizer.save(directory)
-    save_model(model.eval(), directory, generation={"eos_token_id": list(tokenizer.stop_ids)})
+    save_model(model, directory, generation={"eos_token_id": list(tokenizer.stop_ids)})
     return directory

@@ -10,10 +10,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 
-def load(directory: str, *, threads: int | None = None) -> LanguageModel:
+def load(directory: str, *, threads: int | None = None, weights: str = "float32") -> LanguageModel:
     """Loads a model directory (ours, or a Hugging Face one of a known family).
 
+    `weights`: 'int8' or 'int4' rounds them, for a quarter or a seventh of the memory and faster answers.
     Raises InputError where the directory is missing, broken or of an unknown family."""
     from fragua.inference.language_model import LanguageModel
 
-    return LanguageModel.load(directory, threads=threads)
+    return LanguageModel.load(directory, threads=threads, weights=weights)

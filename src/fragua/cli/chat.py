@@ -32,6 +32,7 @@ def chat(
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same answers.")] = None,
     max_tokens: Annotated[int, typer.Option(help="Tokens of an answer at most.")] = 256,
     threads: Annotated[int | None, typer.Option(help="Processor threads.")] = None,
+    weights: Annotated[str, typer.Option(help="Compute with float32, int8 or int4 weights.")] = "float32",
 ) -> None:
     """Talk with a model. Its tool calls are run and shown; /help tells the commands."""
     from fragua.cli.language import choose_lang, speaker
@@ -54,7 +55,7 @@ def chat(
     options = Options.parse({"temperature": temperature, "seed": seed, "max_tokens": max_tokens}, "chat")
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     with Console(stderr=True).status(say("leyendo el modelo", "reading the model")):
-        lm = LanguageModel.load(model, threads=threads)
+        lm = LanguageModel.load(model, threads=threads, weights=weights)
     if docs:
         from fragua.inference.documents import open_documents
 

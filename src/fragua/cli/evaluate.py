@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fragua.errors import InputError
+
+if TYPE_CHECKING:
+    from fragua.inference.language_model import LanguageModel
+
+Load = Callable[[], "LanguageModel"]
 
 TASKS = ("perplexity", "exam", "xquad")
 ITEMS = 600
@@ -50,17 +57,19 @@ def evaluate(
         int | None, typer.Option(help="Perplexity: how far the window moves in long texts; half the context.")
     ] = None,
     threads: Annotated[int | None, typer.Option(help="Processor threads.")] = None,
+    weights: Annotated[str, typer.Option(help="Compute with float32, int8 or int4 weights.")] = "float32",
     json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Measure a model: --task perplexity or xquad --data FILE, or exam with --data FILE or --world SEED."""
     if task not in TASKS:
         raise InputError(f"'{task}' is not a task", "--task", " or ".join(TASKS))
+    load = partial(_load, model, threads, weights)
     if task == "perplexity":
-        figures = _perplexity(model, data, stride, threads)
+        figures = _perplexity(load, data, stride)
     elif task == "xquad":
-        figures = _reading(model, data, items, threads)
+        figures = _reading(load, data, items)
     else:
-        figures = _exam(model, data, world, items, few_shot, conversations, threads)
+        figures = _exam(load, data, world, items, few_shot, conversations)
     if json or task != "exam":
         from fragua.cli.output import result
         from fragua.files import flat
@@ -71,7 +80,13 @@ def evaluate(
         _table(figures)
 
 
-def _perplexity(model: Path, data: Path | None, stride: int | None, threads: int | None) -> dict[str, Any]:
+def _load(model: Path, threads: int | None, weights: str) -> LanguageModel:
+    import fragua
+
+    return fragua.load(str(model), threads=threads, weights=weights)
+
+
+def _perplexity(load: Load, data: Path | None, stride: int | None) -> dict[str, Any]:
     if data is None:
         raise InputError("a text is needed", "--data", 'a .txt, or a .jsonl with "text"')
     if stride is not None and stride < 1:
@@ -79,21 +94,17 @@ def _perplexity(model: Path, data: Path | None, stride: int | None, threads: int
     from fragua.evaluation.perplexity import perplexity, read_texts
 
     texts = list(read_texts(data))
-
-    import fragua
-
-    return perplexity(fragua.load(str(model), threads=threads), texts, stride)
+    return perplexity(load(), texts, stride)
 
 
-def _reading(model: Path, data: Path | None, items: int | None, threads: int | None) -> dict[str, Any]:
+def _reading(load: Load, data: Path | None, items: int | None) -> dict[str, Any]:
     if data is None:
         raise InputError("questions are needed", "--data", "a file in SQuAD's form, e.g. xquad.es.json")
     _check_items(items)
-    import fragua
     from fragua.evaluation.reading import read_squad, reading
 
     read_squad(data)
-    return reading(fragua.load(str(model), threads=threads), data, items)
+    return reading(load(), data, items)
 
 
 def _check_items(items: int | None) -> None:
@@ -102,13 +113,12 @@ def _check_items(items: int | None) -> None:
 
 
 def _exam(
-    model: Path,
+    load: Load,
     data: Path | None,
     world: int | None,
     count: int | None,
     few_shot: bool,
     conversations: Path | None,
-    threads: int | None,
 ) -> dict[str, Any]:
     if (data is None) == (world is None):
         raise InputError("one of the two is needed", "--data or --world", "an exam.jsonl, or a world's seed")
@@ -126,11 +136,10 @@ def _exam(
     if not questions:
         raise InputError("holds no question", data or f"world {world}")
 
-    import fragua
     from fragua.evaluation.controls import controls
     from fragua.evaluation.exam import run_base_exam, run_exam
 
-    lm = fragua.load(str(model), threads=threads)
+    lm = load()
     figures = (run_base_exam if few_shot else run_exam)(lm, questions)
     return {"world": world, **figures, "controls": controls(questions, known)}
 

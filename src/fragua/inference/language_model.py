@@ -25,6 +25,7 @@ from fragua.models.encoder import Encoder
 from fragua.models.encoder_decoder import EncoderDecoder
 from fragua.models.io import load, save_model
 from fragua.models.permuting import Permuting
+from fragua.models.quantize import check_weights, quantize
 from fragua.tokens.tokenizer import TURN_START, Tokenizer, has_tokenizer
 
 BATCH_ROWS = 64
@@ -45,8 +46,9 @@ class LanguageModel:
         self.model, self._tokenizer, self.directory = model, tokenizer, directory
 
     @classmethod
-    def load(cls, directory: str | Path, *, threads: int | None = None) -> Self:
-        """`threads`: how many torch may use, in the whole process; None leaves its choice.
+    def load(cls, directory: str | Path, *, threads: int | None = None, weights: str = "float32") -> Self:
+        """`threads`: how many torch may use, in the whole process; None leaves its choice. `weights`: as they are
+        computed with, 'float32', 'int8' or 'int4' (see `models.quantize`).
 
         Raises InputError where the directory is missing, broken or of an unknown family."""
         directory = Path(directory)
@@ -54,9 +56,11 @@ class LanguageModel:
             if threads < 1:
                 raise InputError(f"threads is {threads}, at least 1 is needed")
             torch.set_num_threads(threads)
+        check_weights(weights)
         if not directory.is_dir():
             raise InputError("no such directory", directory, "a model directory is needed")
         model = load(directory)
+        quantize(model, weights)
         return cls(model, Tokenizer.load(directory) if has_tokenizer(directory) else None, directory)
 
     @property

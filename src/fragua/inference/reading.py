@@ -10,6 +10,7 @@ from torch import Tensor
 from fragua.models.cache import Cache, Source
 from fragua.models.calls import Decoder
 from fragua.models.encoder_decoder import EncoderDecoder
+from fragua.models.native.step import NativeDecoder
 
 GenerativeModel = Decoder | EncoderDecoder
 FIRST_CACHE = 256
@@ -19,7 +20,7 @@ class Reader:
     """Reads one sequence. What it has read before and finds again at the start is not computed again."""
 
     def __init__(self, model: Decoder):
-        self.model = model
+        self.model, self.native = model, NativeDecoder.of(model)
         self.cache: Cache | None = None
         self.ids: list[int] = []
 
@@ -38,8 +39,11 @@ class Reader:
         return self._forward([token], self._room_for(len(self.ids) + 1))
 
     def _forward(self, new_ids: Sequence[int], cache: Cache) -> Tensor:
-        ids_BT = torch.tensor([new_ids], device=_device(self.model))
-        logits_BV = self.model(ids_BT, cache=cache, logits_to_keep=1).logits[:, -1]
+        if self.native is None:
+            ids_BT = torch.tensor([new_ids], device=_device(self.model))
+            logits_BV: Tensor = self.model(ids_BT, cache=cache, logits_to_keep=1).logits[:, -1]
+        else:
+            logits_BV = self.native.read(new_ids, cache)
         self.ids.extend(new_ids)
         return logits_BV
 
@@ -99,6 +103,42 @@ class BatchReader:
         return output.logits[:, -1]
 
 
+class NativeBatchReader:
+    """The same in native code, which needs no padding."""
+
+    @torch.inference_mode()
+    def __init__(self, native: NativeDecoder, prompts: Sequence[Sequence[int]], new_tokens: int):
+        """`new_tokens`: how many tokens may be fed after the prompts."""
+        self.native, lengths = native, [len(prompt) for prompt in prompts]
+        self.cache = native.decoder.new_cache(len(prompts), max(lengths) + new_tokens)
+        self.next_B = torch.tensor(lengths)
+        ids_N = torch.tensor([token for prompt in prompts for token in prompt])
+        positions_N = torch.cat([torch.arange(length) for length in lengths])
+        sequences_N = torch.arange(len(prompts)).repeat_interleave(self.next_B)
+        x_ND = self._states(ids_N, positions_N, sequences_N)
+        self.logits_BV = native.logits(x_ND[self.next_B.cumsum(0) - 1])
+        """The logits after the prompts."""
+
+    @torch.inference_mode()
+    def feed(self, ids_B: Tensor) -> Tensor:
+        """The logits after one more token a row, [B, V]; those of rows that are beyond the context mean nothing."""
+        positions_B = self.next_B.clamp(max=self.native.config.context - 1)
+        self.next_B = self.next_B + 1
+        return self.native.logits(self._states(ids_B.contiguous(), positions_B, torch.arange(len(ids_B))))
+
+    @torch.inference_mode()
+    def keep(self, rows: Sequence[int]) -> None:
+        """Goes on with these rows, in this order; one may come several times."""
+        index = torch.tensor(rows)
+        self.next_B = self.next_B[index]
+        self.cache.select(index)
+
+    def _states(self, ids_N: Tensor, positions_N: Tensor, sequences_N: Tensor) -> Tensor:
+        table_B1 = torch.arange(len(self.next_B))[:, None]
+        keys, values = self.cache.keys, self.cache.values
+        return self.native.states(ids_N, positions_N, sequences_N, table_B1, keys, values)
+
+
 class SourceReader:
     """Writes with several sources in sight, each encoded once; every row begins with the decoder's start token."""
 
@@ -140,10 +180,14 @@ class SourceReader:
 
 def batch_reader(
     model: GenerativeModel, prompts: Sequence[Sequence[int]], new_tokens: int
-) -> BatchReader | SourceReader:
+) -> BatchReader | NativeBatchReader | SourceReader:
     """What reads the prompts of this kind of model side by side."""
-    kind = SourceReader if isinstance(model, EncoderDecoder) else BatchReader
-    return kind(model, prompts, new_tokens)  # type: ignore[arg-type]
+    if isinstance(model, EncoderDecoder):
+        return SourceReader(model, prompts, new_tokens)
+    native = NativeDecoder.of(model)
+    if native is not None:
+        return NativeBatchReader(native, prompts, new_tokens)
+    return BatchReader(model, prompts, new_tokens)
 
 
 def room(model: GenerativeModel, prompt: Sequence[int], wanted: int) -> int:

@@ -42,7 +42,12 @@ class Model(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        return self.transformer.embedding.weight.device
+        return next(self.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What it computes in."""
+        return next(self.parameters()).dtype
 
     def states(self, ids_BT: Tensor, mask_BT: Tensor | None = None, types_BT: Tensor | None = None) -> Tensor:
         """The last state of each token that is read, [B, T, D]."""
@@ -53,8 +58,7 @@ class Model(nn.Module):
         return [block for stack in self.modules() if isinstance(stack, Transformer) for block in stack.blocks]
 
     def new_cache(self, batch: int, length: int) -> Cache:
-        weight = self.transformer.embedding.weight
-        return Cache(self.config, batch, length, weight.dtype, weight.device)
+        return Cache(self.config, batch, length, self.dtype, self.device)
 
 
 AnyModel = TypeVar("AnyModel", bound=Model)

@@ -18,6 +18,7 @@ from fragua.models.build import build
 from fragua.models.calls import Decoder, Model
 from fragua.models.config import Stack
 from fragua.models.families import bert, gpt2, llama, t5, xlnet
+from fragua.models.linear import FrozenLinear
 from fragua.models.weights import WeightFiles, their_layout
 
 FAMILIES: dict[str, ModuleType] = {
@@ -41,10 +42,15 @@ def save_model(
     generation: dict[str, Any] | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> None:
-    """Writes `config.json`, `generation_config.json` and, last, `model.safetensors`, each whole or not."""
+    """Writes `config.json`, `generation_config.json` and, last, `model.safetensors`, each whole or not.
+
+    Raises InputError for weights that were rounded."""
     directory = Path(directory)
     if model.config.encoder_layers:
         generation = {**(generation or {}), "decoder_start_token_id": model.config.pad_id}
+    if any(isinstance(module, FrozenLinear) for module in model.modules()):
+        what = "rounded weights are not saved"
+        raise InputError(what, directory, "load the model without weights=…, or `fragua export` it")
     tensors = {name: tensor.to(dtype).clone() for name, tensor in their_tensors(model)}
     ends = {
         key: value

@@ -72,7 +72,7 @@ class Transformer(nn.Module):
 
     def masks(self, visible: Visible, queries: int, keys: int) -> list[Visible]:
         """What each layer sees, with the bias that positions add for all of them."""
-        config, device = self.config, self.embedding.weight.device
+        config, device = self.config, next(self.parameters()).device
         wide = self.position.mask(visible, queries, keys)
         if config.window is None:
             return [wide] * config.layers

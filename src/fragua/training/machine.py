@@ -15,6 +15,7 @@ from typing import Any, Literal
 import torch
 
 from fragua.models import Decoder, Stack, decoder_config, initialise
+from fragua.models.native.library import compiler
 
 Precision = Literal["float32", "bfloat16"]
 DTYPES: dict[Precision, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -26,12 +27,6 @@ COMPILED_GAIN = 1.15
 
 def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def compiler() -> str | None:
-    """The C++ compiler that torch.compile needs on a CPU, or None."""
-    names = [os.environ.get("CXX", ""), "g++", "clang++", "cl"]
-    return next((found for name in names if name and (found := shutil.which(name))), None)
 
 
 def measure(path: str | Path = ".") -> dict[str, Any]:

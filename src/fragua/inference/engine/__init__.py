@@ -2,6 +2,7 @@
 
 from fragua.inference.engine.asking import Constraint, Sampling
 from fragua.inference.engine.engine import Busy, Engine
+from fragua.inference.engine.native_runner import NativeRunner
 from fragua.inference.engine.runner import Part, Runner, Step, TorchRunner
 from fragua.inference.engine.store import Store
 from fragua.inference.engine.ticket import Chunk, Result, Ticket, TokenLogprob
@@ -11,6 +12,7 @@ __all__ = [
     "Chunk",
     "Constraint",
     "Engine",
+    "NativeRunner",
     "Part",
     "Result",
     "Runner",

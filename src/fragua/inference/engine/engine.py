@@ -21,7 +21,8 @@ from fragua.inference.engine.constraints import Grammars
 from fragua.inference.engine.drafts import DraftModel, Lookup
 from fragua.inference.engine.embedding import EmbeddingJob
 from fragua.inference.engine.metrics import Metrics
-from fragua.inference.engine.runner import Runner, TorchRunner
+from fragua.inference.engine.native_runner import fastest_runner
+from fragua.inference.engine.runner import Runner
 from fragua.inference.engine.schedule import Schedule
 from fragua.inference.engine.stepping import Guessing, Stepper
 from fragua.inference.engine.store import Pages, Store, page_count, pages_for
@@ -55,7 +56,7 @@ class Engine:
         prefix_cache: bool = True,
         draft: LanguageModel | Literal["lookup"] | None = None,
         draft_tokens: int = 4,
-        runner: MakeRunner = TorchRunner,
+        runner: MakeRunner = fastest_runner,
     ):
         """`cache_bytes`: for keys and values (default: `max_running` whole contexts). `step_tokens`: rows a step at
         most. `deterministic`: a request's tokens are the same alone and in any company, at some cost in speed.
@@ -69,7 +70,7 @@ class Engine:
         self.lm, self.deterministic = lm, deterministic
         self.max_waiting, self.step_tokens = max_waiting, step_tokens
         writes = isinstance(lm.model, Decoder | EncoderDecoder)
-        config, dtype = lm.model.config, lm.model.transformer.embedding.weight.dtype
+        config, dtype = lm.model.config, lm.model.dtype
         pages = Pages(page_count(config, dtype, lm.model.device, cache_bytes, max_running) if writes else 1)
         self.metrics = Metrics(pages=pages.count - 1)
         self._schedule = Schedule(pages, max_running, step_tokens, prefix_cache, self.metrics)

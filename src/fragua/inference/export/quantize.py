@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from fragua.inference.export.run import GROUP, INT4, INT8, TINY, padded
-
-INT4_SHRINKS = np.linspace(0.7, 1.1, 9, dtype=np.float32)
-"""Of the scale at which the largest weight is just reached: the best one for each group is kept."""
+from fragua.models.linear import nearest_int4
 
 
 def in_groups(w_RC: np.ndarray) -> np.ndarray:
@@ -26,7 +25,7 @@ def quantize(w_RC: np.ndarray, dtype: int) -> tuple[np.ndarray, np.ndarray]:
         scales = np.abs(w).max(-1) / np.float32(127)
         return (_whole(w, scales, -127, 127) + 128).astype(np.uint8), scales
     assert dtype == INT4, "float32 is not quantised"
-    values, scales = _best_int4(w)
+    values, scales = (part.numpy() for part in nearest_int4(torch.from_numpy(w)))
     unsigned = (values + 8).astype(np.uint8)
     return unsigned[..., : GROUP // 2] | unsigned[..., GROUP // 2 :] << 4, scales
 
@@ -34,18 +33,3 @@ def quantize(w_RC: np.ndarray, dtype: int) -> tuple[np.ndarray, np.ndarray]:
 def _whole(w: np.ndarray, scales: np.ndarray, low: int, high: int) -> np.ndarray:
     inverse = np.divide(1, scales, out=np.zeros_like(scales), where=np.abs(scales) > TINY)
     return np.rint(w * inverse[..., None]).clip(low, high)
-
-
-def _best_int4(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The largest weight of a group becomes about -8, whatever its sign; the least squared error decides."""
-    at = np.abs(w).argmax(-1, keepdims=True)
-    extreme = np.take_along_axis(w, at, -1)[..., 0] / np.float32(-8)
-    values, scales = np.zeros_like(w), np.zeros_like(extreme)
-    least = np.full(extreme.shape, np.inf, np.float32)
-    for shrink in INT4_SHRINKS:
-        tried = extreme * shrink
-        whole = _whole(w, tried, -8, 7)
-        error = np.square(whole * tried[..., None] - w).sum(-1)
-        better = error < least
-        values[better], scales[better], least[better] = whole[better], tried[better], error[better]
-    return values, scales
