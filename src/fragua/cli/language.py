@@ -1,16 +1,13 @@
-"""The language in which the terminal speaks, Spanish or English; both texts stand where they are used."""
+"""The language in which the terminal speaks, Spanish or English."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Literal
 
 from fragua.errors import InputError
+from fragua.language import Lang, Say, speaker
 
-Lang = Literal["es", "en"]
-Say = Callable[[str, str], str]
-"""say(spanish, english) gives the one that was chosen."""
+__all__ = ["Lang", "Say", "choose_lang", "speaker"]
 
 
 def choose_lang(option: str | None) -> Lang:
@@ -23,7 +20,3 @@ def choose_lang(option: str | None) -> Lang:
         (os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), ""
     )
     return "es" if locale.lower().startswith("es") else "en"
-
-
-def speaker(lang: Lang) -> Say:
-    return (lambda es, en: es) if lang == "es" else (lambda es, en: en)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from fragua.corpus.card import CorpusCard
 from fragua.files import atomic_write
+from fragua.language import Say
 
-Say = Callable[[str, str], str]
 INK, PAPER, COLOURS = "#241c15", "#fbf8f3", ("#c2410c", "#64748b", "#b45309", "#0f766e", "#7c3aed", "#94a3b8")
 MOST_BARS = 8
 

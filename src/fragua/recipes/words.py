@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-Say = Callable[[str, str], str]
+from fragua.language import Say
 
 STAGE_NAMES = {
     "corpus": ("corpus", "corpus"),

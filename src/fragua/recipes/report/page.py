@@ -15,6 +15,7 @@ from fragua.recipes.report.data import collect
 from fragua.recipes.words import duration, family_name, size, stage_name
 
 FOLDER = Path(__file__).parent
+PALETTE = FOLDER.parents[1] / "palette.css"
 REFRESH_S = 15
 CONTROL_NAMES = {
     "constant": ("la mejor respuesta fija", "the best constant answer"),
@@ -75,7 +76,7 @@ def render(values: dict[str, Any], lang: str, finished: bool) -> str:
         lang=lang,
         finished=finished,
         refresh_s=REFRESH_S,
-        style=Markup((FOLDER / "style.css").read_text("utf-8")),
+        style=Markup(PALETTE.read_text("utf-8") + (FOLDER / "style.css").read_text("utf-8")),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
 
