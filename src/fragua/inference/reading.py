@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from fragua.models.cache import Cache
+from fragua.models.cache import Cache, Source
 from fragua.models.calls import Decoder
 from fragua.models.encoder_decoder import EncoderDecoder
-from fragua.models.transformer import Source
 
 GenerativeModel = Decoder | EncoderDecoder
 FIRST_CACHE = 256

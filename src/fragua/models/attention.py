@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fragua.models.cache import Memory
+from fragua.models.cache import Memory, Sight
 from fragua.models.config import Stack
 from fragua.models.norms import RMSNorm
 from fragua.models.positions import Streams, Tables, rotate
@@ -168,12 +168,12 @@ class SourceAttention(Attention):
     def forward(  # type: ignore[override]
         self,
         x_BTD: Tensor,
-        source: tuple[Tensor, Tensor],
-        visible: Visible,
+        source: Sight,
         weights: list[Tensor] | None = None,
     ) -> Tensor:
         """`source`: its keys and values, computed once for all the steps that read them."""
-        return self.project(self.look(self.queries(x_BTD), *source, visible, weights))
+        look = partial(self.look, weights=weights)
+        return self.project(source.attend_source(self.layer, self.queries(x_BTD), look))
 
 
 class TwoStreamAttention(SourceAttention):

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from fragua.models.attention import Attention, SourceAttention, TwoStreamAttention
+from fragua.models.cache import Sight
 from fragua.models.config import Stack
 from fragua.models.feedforward import FEED_FORWARDS
 from fragua.models.norms import make_norm
@@ -53,13 +54,12 @@ class CrossBlock(Block):
         visible: Visible,
         tables: Tables,
         *,
-        source: tuple[Tensor, Tensor],
-        source_visible: Visible = None,
+        source: Sight,
         cross_weights: list[Tensor] | None = None,
         **reading: Any,
     ) -> Tensor:
         x_BTD = x_BTD + self.attention(self.attention_norm(x_BTD), visible, tables, **reading)
-        x_BTD = x_BTD + self.cross(self.cross_norm(x_BTD), source, source_visible, cross_weights)
+        x_BTD = x_BTD + self.cross(self.cross_norm(x_BTD), source, cross_weights)
         return x_BTD + self.ffn(self.ffn_norm(x_BTD))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -23,6 +24,24 @@ class Memory(Protocol):
         self, layer: int, q_BHTE: Tensor, k_BKTE: Tensor, v_BKTE: Tensor, visible: Visible, look: Look
     ) -> Tensor:
         """Stores the new keys and values; what the queries find among all that they may see, [B, H, T, E]."""
+
+
+class Sight(Protocol):
+    """A source that every step of writing reads."""
+
+    def attend_source(self, layer: int, q_BHTE: Tensor, look: Look) -> Tensor:
+        """What the queries find in it, [B, H, T, E]."""
+
+
+@dataclass
+class Source:
+    """An encoder's states for the blocks that read them: keys and values a layer, and which are real."""
+
+    keys_values: list[tuple[Tensor, Tensor]]
+    visible: Visible = None
+
+    def attend_source(self, layer: int, q_BHTE: Tensor, look: Look) -> Tensor:
+        return look(q_BHTE, *self.keys_values[layer], self.visible)
 
 
 class Cache:

@@ -11,11 +11,11 @@ from torch import Tensor
 from fragua.errors import InputError
 from fragua.models import visibility
 from fragua.models.block import CrossBlock
-from fragua.models.cache import Cache
+from fragua.models.cache import Cache, Source
 from fragua.models.calls import Model
 from fragua.models.config import Stack
 from fragua.models.outputs import Output, states
-from fragua.models.transformer import Source, Trace, Transformer
+from fragua.models.transformer import Trace, Transformer
 
 
 class EncoderDecoder(Model):

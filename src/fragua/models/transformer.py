@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from fragua.models.block import make_block
-from fragua.models.cache import Cache, Memory
+from fragua.models.cache import Cache, Memory, Sight
 from fragua.models.config import Stack
 from fragua.models.norms import make_norm
 from fragua.models.positions import POSITIONS, Streams, Tables
@@ -33,14 +33,6 @@ class Trace:
         return cls([] if hidden else None, [] if attentions else None, [] if attentions else None)
 
 
-@dataclass
-class Source:
-    """An encoder's states for the blocks that read them: keys and values a layer, and which are real."""
-
-    keys_values: list[tuple[Tensor, Tensor]] = field(default_factory=list)
-    visible: Visible = None
-
-
 class Transformer(nn.Module):
     """ids_BT -> x_BTD."""
 
@@ -61,7 +53,7 @@ class Transformer(nn.Module):
         positions_BT: Tensor | None = None,
         cache: Cache | None = None,
         types_BT: Tensor | None = None,
-        source: Source | None = None,
+        source: Sight | None = None,
         trace: Trace | None = None,
     ) -> Tensor:
         """`positions_BT` counts on from the cache where it is not given. Returns the normed stream [B, T, D]."""
@@ -93,7 +85,7 @@ class Transformer(nn.Module):
         masks: list[Visible],
         tables: Tables | Streams,
         cache: Memory | None = None,
-        source: Source | None = None,
+        source: Sight | None = None,
         trace: Trace | None = None,
     ) -> Tensor:
         """The blocks and the final norm over rows that are embedded already."""
@@ -103,7 +95,7 @@ class Transformer(nn.Module):
             if cache is not None:
                 reading = {"cache": cache, "layer": layer}
             if source is not None:
-                reading |= {"source": source.keys_values[layer], "source_visible": source.visible}
+                reading["source"] = source
             if trace is not None and trace.attentions is not None:
                 reading["weights"] = trace.attentions
                 if source is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from itertools import count
 
@@ -10,6 +11,8 @@ from torch import Tensor
 
 from fragua.inference.decoding import Ending
 from fragua.inference.engine.asking import Sampling
+from fragua.inference.engine.constraints import Matcher
+from fragua.inference.engine.metrics import Metrics
 from fragua.inference.engine.ticket import Chunk, Finish, Result, Ticket, TokenLogprob
 from fragua.inference.sampling import INFINITY, number, penalize_repetition
 from fragua.inference.stopping import StopStrings, TextStream
@@ -29,12 +32,18 @@ class Answer:
         ticket: Ticket,
         index: int,
         seed: int,
+        matcher: Matcher | None = None,
+        source: Sequence[int] = (),
     ):
-        """`limit`: tokens that may be written. It draws with seed + index."""
+        """`limit`: tokens that may be written. It draws with seed + index. `source`: what an encoder-decoder reads;
+        `prompt` is then what its writing begins with."""
         self.ids, self.prompt_length, self.sampling, self.limit = list(prompt), len(prompt), sampling, limit
         self.ticket, self.index, self.arrival = ticket, index, next(_arrivals)
+        self.matcher, self.source, self.source_pages = matcher, source, list[int]()
         self.leader: Answer | None = None
         """Another answer to the same prompt, which reads it first."""
+        self.asked_at = time.monotonic()
+        self._noted_at: float | None = None
         self.pages: list[int] = []
         self.computed = 0
         self.cached_tokens: int | None = None
@@ -74,11 +83,11 @@ class Answer:
         """The first token of the prompt whose log-probability is wanted and not known."""
         return self.prompt_length if self.sampling.prompt_logprobs is None else len(self._prompt_logprobs)
 
-    def number(self) -> Tensor:
-        """What decides the next token: the same whenever and however often it is asked for."""
-        while len(self._numbers) <= self.written:
+    def number(self, place: int) -> Tensor:
+        """What decides the token written at `place`: the same whenever and however often it is asked for."""
+        while len(self._numbers) <= place:
             self._numbers.append(number(self._generator))
-        return self._numbers[self.written]
+        return self._numbers[place]
 
     def moved(self, logits_V: Tensor) -> Tensor:
         """The logits with penalties and biases, and -inf for what may not be written."""
@@ -98,6 +107,8 @@ class Answer:
             logits_V[token] += bias
         if self.written < sampling.min_tokens:
             logits_V[list(self.stop_ids)] = -INFINITY
+        if self.matcher is not None:
+            logits_V = logits_V.masked_fill(~self.matcher.mask(logits_V.device), -INFINITY)
         return logits_V
 
     def take(self, token: int, logprob: TokenLogprob | None) -> None:
@@ -115,10 +126,20 @@ class Answer:
         self._texts.append(self.stream.feed(token))
         if self.written == self.sampling.min_tokens:
             self.stream.stops = StopStrings(self.sampling.stop)
-        if self.stream.stopped:
+        if self.stream.stopped or (self.matcher is not None and not self.matcher.take(token)):
             self.finish("stop")
         elif self.written == self.limit:
             self.finish("length")
+
+    def take_forced(self) -> int:
+        """Writes what its grammar forces, how many tokens; none where log-probabilities are asked for, which only
+        drawing gives."""
+        before = self.written
+        if self.matcher is not None and self.sampling.logprobs is None and self.finish_reason is None:
+            for token in self.matcher.forced():
+                if self.finish_reason is None:
+                    self.take(token, None)
+        return self.written - before
 
     def score(self, logprob: TokenLogprob) -> None:
         """The next token of the prompt has this log-probability."""
@@ -127,6 +148,21 @@ class Answer:
     def finish(self, reason: Finish) -> None:
         self.finish_reason = reason
         self._texts.append(self.stream.flush())
+
+    @property
+    def fresh(self) -> int:
+        """Tokens written and not handed over."""
+        return self.written - self._shown
+
+    def note(self, now: float, metrics: Metrics) -> None:
+        """Its fresh tokens are handed over now."""
+        metrics.completion_tokens += self.fresh
+        if self._noted_at is None:
+            metrics.time_to_first_token_s.observe(now - self.asked_at)
+        else:
+            for _ in range(self.fresh):
+                metrics.time_per_token_s.observe((now - self._noted_at) / self.fresh)
+        self._noted_at = now
 
     def deliver(self) -> None:
         """Hands over what is new, and the whole once it is finished."""
@@ -152,7 +188,7 @@ class Answer:
             None if self.sampling.logprobs is None else self._logprobs,
             None if self.sampling.prompt_logprobs is None else self._prompt_logprobs,
             self.finish_reason,
-            self.prompt_length,
+            len(self.source) or self.prompt_length,
             self.cached_tokens or 0,
             self.written,
             self._ended_by,

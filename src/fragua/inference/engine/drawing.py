@@ -13,7 +13,6 @@ from fragua.inference.engine.ticket import TokenLogprob
 from fragua.inference.sampling import pick, warp
 
 
-@torch.inference_mode()
 def draw(answers: Sequence[Answer], logits_BV: Tensor) -> list[int]:
     """A token for each answer from its row, float32."""
     if any(answer.sampling.changes_logits for answer in answers):
@@ -30,14 +29,13 @@ def draw(answers: Sequence[Answer], logits_BV: Tensor) -> list[int]:
         if sampling.greedy:
             drawn = rows_GV.argmax(-1)
         else:
-            numbers = torch.cat([answers[place].number() for place in group])
+            numbers = torch.cat([answers[place].number(answers[place].written) for place in group])
             drawn = pick(warp(rows_GV, sampling), numbers)
         for place, token in zip(group, drawn.tolist(), strict=True):
             tokens[place] = token
     return tokens
 
 
-@torch.inference_mode()
 def logprobs(logits_BV: Tensor, tokens: Sequence[int], top: int) -> list[TokenLogprob]:
     """The model's own log-probability of a token a row, and of the `top` likeliest."""
     logprobs_BV = logits_BV.log_softmax(-1)

@@ -7,23 +7,32 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Self
+from concurrent.futures import Future
+from typing import Any, Literal, Self, cast
 
-import torch
+import numpy as np
 
-from fragua.errors import InputError, RunError
+from fragua.errors import FraguaError, InputError, RunError
 from fragua.inference.decoding import Ending, check_room
+from fragua.inference.encoding import Embedding
 from fragua.inference.engine.answer import Answer
 from fragua.inference.engine.asking import Sampling
-from fragua.inference.engine.drawing import draw, logprobs
+from fragua.inference.engine.constraints import Grammars
+from fragua.inference.engine.drafts import DraftModel, Lookup
+from fragua.inference.engine.embedding import EmbeddingJob
 from fragua.inference.engine.metrics import Metrics
-from fragua.inference.engine.runner import Part, Runner, Step, TorchRunner
-from fragua.inference.engine.store import PAGE, Pages, Store, page_count, pages_for
+from fragua.inference.engine.runner import Runner, TorchRunner
+from fragua.inference.engine.schedule import Schedule
+from fragua.inference.engine.stepping import Guessing, Stepper
+from fragua.inference.engine.store import Pages, Store, page_count, pages_for
 from fragua.inference.engine.ticket import Result, Ticket
 from fragua.inference.language_model import LanguageModel
+from fragua.inference.reading import GenerativeModel
 from fragua.models.calls import Decoder
+from fragua.models.encoder_decoder import EncoderDecoder
 
-MakeRunner = Callable[[Decoder, Store, bool], Runner]
+MakeRunner = Callable[[GenerativeModel, Store, bool], Runner]
+"""Makes the arithmetic: of a model, on a store, deterministic or not."""
 
 
 class Busy(RunError):
@@ -31,8 +40,8 @@ class Busy(RunError):
 
 
 class Engine:
-    """Requests in, tokens out. `submit` and `abort` may be called from any thread; steps are done by the engine's
-    own thread after `start()`, else by whoever waits for a ticket or calls `step()`."""
+    """Requests in, tokens out. `submit`, `submit_embedding` and `abort` may be called from any thread; steps are done
+    by the engine's own thread after `start()`, else by whoever waits for a ticket or calls `step()`."""
 
     def __init__(
         self,
@@ -44,32 +53,41 @@ class Engine:
         step_tokens: int = 512,
         deterministic: bool = False,
         prefix_cache: bool = True,
+        draft: LanguageModel | Literal["lookup"] | None = None,
+        draft_tokens: int = 4,
         runner: MakeRunner = TorchRunner,
     ):
         """`cache_bytes`: for keys and values (default: `max_running` whole contexts). `step_tokens`: rows a step at
         most. `deterministic`: a request's tokens are the same alone and in any company, at some cost in speed.
-        `runner`: makes the arithmetic.
+        `draft`: a smaller model, or the text itself, guesses `draft_tokens` tokens ahead. `runner`: the arithmetic.
 
-        Raises InputError where the model does not continue texts or a number is out of range."""
-        for name, value in {"max_running": max_running, "step_tokens": step_tokens}.items():
+        A model that only reads (BERT) takes embeddings alone. Raises InputError where a number is out of range."""
+        counts = {"max_running": max_running, "max_waiting": max_waiting, "step_tokens": step_tokens}
+        for name, value in {**counts, "draft_tokens": draft_tokens}.items():
             if value < 1:
                 raise InputError(f"{name} is {value}, at least 1 is needed", "engine")
-        self.lm, self.deterministic, self.prefix_cache = lm, deterministic, prefix_cache
-        self.max_running, self.max_waiting, self.step_tokens = max_running, max_waiting, step_tokens
-        model = lm.decoder
-        dtype = model.transformer.embedding.weight.dtype
-        self._pages = Pages(page_count(model.config, dtype, cache_bytes, max_running))
-        self.runner = runner(
-            model, Store(model.config, self._pages.count, dtype, model.device), deterministic
-        )
-        self.metrics = Metrics(pages=self._pages.count - 1)
-        self._waiting: deque[Answer] = deque()
-        self._running: list[Answer] = []
-        """In order of arrival."""
-        self._asked: dict[Answer, float] = {}
-        self._last: dict[Answer, float] = {}
-        self._stepping = threading.Lock()
+        self.lm, self.deterministic = lm, deterministic
+        self.max_waiting, self.step_tokens = max_waiting, step_tokens
+        writes = isinstance(lm.model, Decoder | EncoderDecoder)
+        config, dtype = lm.model.config, lm.model.transformer.embedding.weight.dtype
+        pages = Pages(page_count(config, dtype, cache_bytes, max_running) if writes else 1)
+        self.metrics = Metrics(pages=pages.count - 1)
+        self._schedule = Schedule(pages, max_running, step_tokens, prefix_cache, self.metrics)
+        self._grammars = Grammars(lm.tokenizer)
+        self._guessing = None
+        if draft is not None:
+            self._guessing = Guessing(Lookup() if draft == "lookup" else DraftModel(draft, lm), draft_tokens)
+        self._stepper: Stepper | None = None
+        if writes:
+            store = Store(config, pages.count, dtype, lm.model.device)
+            made = runner(cast(GenerativeModel, lm.model), store, deterministic)
+            vocab_size = lm.tokenizer.vocab_size
+            self._stepper = Stepper(made, self._schedule, vocab_size, self._guessing, self.metrics)
+        self._new: deque[Answer] = deque()
+        self._jobs: deque[EmbeddingJob] = deque()
         self._queue = threading.Condition()
+        """Guards the two queues and `_closing`; all else belongs to who holds `_stepping`."""
+        self._stepping = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closing = False
 
@@ -86,27 +104,40 @@ class Engine:
         """Queues a request for `n` answers (answer i draws with seed + i). `ending`: which tokens end it and how it
         becomes text (default `lm.text_ending`; `lm.chat_ending` for an assistant's turn).
 
-        Raises InputError where the prompt is empty, does not fit or names no token of the vocabulary; Busy where the
-        queue is full."""
+        Raises InputError where the prompt is empty, does not fit or names no token of the vocabulary, or a constraint
+        cannot be held; Busy where the queue is full."""
         sampling, ending = sampling or Sampling(), ending or self.lm.text_ending
         prompt = list(prompt_ids)
-        limit = self._checked(prompt, sampling, n)
+        limit = self._limit(prompt, sampling, n)
+        source: list[int] = []
+        if isinstance(self.lm.model, EncoderDecoder):
+            source, prompt = prompt, [self.lm.model.config.pad_id or 0]
         ticket = Ticket(n, self._advance)
         seed = secrets.randbits(62) if sampling.seed is None else sampling.seed
-        answers = [Answer(prompt, sampling, ending, limit, ticket, index, seed) for index in range(n)]
-        for answer in answers[1:]:
-            answer.leader = answers[0]
+        answers: list[Answer] = []
+        for index in range(n):
+            matcher = None
+            if sampling.constraint is not None:
+                ends = frozenset(sampling.stop_ids) | ending.stop_ids
+                matcher = self._grammars.matcher(sampling.constraint, ends)
+            answers.append(Answer(prompt, sampling, ending, limit, ticket, index, seed, matcher, source))
+            answers[-1].leader = answers[0] if index else None
         with self._queue:
-            if self._closing:
-                raise RunError("the engine is closed", "engine")
-            if len(self._waiting) + n > self.max_waiting:
-                raise Busy(f"{len(self._waiting)} requests are waiting", "engine", "ask again later")
-            now = time.monotonic()
-            self._asked |= dict.fromkeys(answers, now)
-            self._waiting.extend(answers)
+            self._admit_work(len(self._new) + len(self._schedule.waiting) + n)
+            self._new.extend(answers)
             self.metrics.requests += n
             self._queue.notify_all()
         return ticket
+
+    def submit_embedding(self, texts: Sequence[str], **how: Any) -> Future[np.ndarray]:
+        """Queues texts; the future holds a vector each, float32 [n, D]. `how` as in `lm.embed`."""
+        chosen = Embedding.parse(Embedding.of(self.lm.directory).model_dump() | how, "embed")
+        job = EmbeddingJob(self.lm, texts, chosen, self.deterministic)
+        with self._queue:
+            self._admit_work(len(self._jobs) + 1)
+            self._jobs.append(job)
+            self._queue.notify_all()
+        return job.future
 
     def abort(self, ticket: Ticket) -> None:
         """Gives a request up: within a step its pages are free and its chunks end with 'abort'."""
@@ -114,39 +145,70 @@ class Engine:
         with self._queue:
             self._queue.notify_all()
 
-    def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling | None = None) -> list[Result]:
-        """The answers to several prompts, in order; prompt i draws with seed + i."""
+    def generate(
+        self,
+        prompts: Sequence[Sequence[int]],
+        sampling: Sampling | None = None,
+        *,
+        ending: Ending | None = None,
+    ) -> list[Result]:
+        """The answers to several prompts, in order; prompt i draws with seed + i. Waits where the queue is full."""
         sampling = sampling or Sampling()
-        tickets = []
+        tickets: list[Ticket] = []
         for place, prompt in enumerate(prompts):
-            seeded = None if sampling.seed is None else (sampling.seed + place) % 2**63
-            while len(self._waiting) >= self.max_waiting and self._advance():
-                pass
-            tickets.append(self.submit(prompt, sampling.model_copy(update={"seed": seeded})))
+            seed = None if sampling.seed is None else (sampling.seed + place) % 2**63
+            if place >= self.max_waiting:
+                tickets[place - self.max_waiting].result()
+            tickets.append(self.submit(prompt, sampling.model_copy(update={"seed": seed}), ending=ending))
         return [ticket.result() for ticket in tickets]
 
-    def _checked(self, prompt: list[int], sampling: Sampling, n: int) -> int:
-        """How many tokens may be written."""
-        vocabulary = self.lm.tokenizer.vocab_size
-        if n < 1:
-            raise InputError(f"n is {n}, at least 1 is needed", "request")
+    def score(self, sequences: Sequence[Sequence[int]]) -> list[list[float | None]]:
+        """log p(token | tokens before) in nats of each token of each sequence; None for the first."""
+        asked = Sampling(max_tokens=0, prompt_logprobs=0)
+        found = [result.prompt_logprobs or [] for result in self.generate(sequences, asked)]
+        return [[None if each is None else each.logprob for each in row] for row in found]
+
+    def embed(self, texts: Sequence[str], **how: Any) -> np.ndarray:
+        """As `lm.embed`, through the queue."""
+        future = self.submit_embedding(texts, **how)
+        while not future.done() and self._advance():
+            pass
+        return future.result()
+
+    def _admit_work(self, waiting: int) -> None:
+        if self._closing:
+            raise RunError("the engine is closed", "engine")
+        if waiting > self.max_waiting:
+            raise Busy(f"{self.max_waiting} requests are waiting already", "engine", "ask again later")
+
+    def _limit(self, prompt: list[int], sampling: Sampling, n: int) -> int:
+        """How many tokens may be written. Raises InputError for what cannot be asked."""
+        if self._stepper is None:
+            what = f"{self.lm.model.config.family} does not continue a text"
+            raise InputError(what, self.lm.directory, "only embeddings can be asked of it")
+        if not 1 <= n <= self.max_waiting:
+            raise InputError(f"n is {n}, 1 to {self.max_waiting} are possible", "request")
         if not prompt:
             raise InputError("the prompt is empty", "prompt", "begin with at least one token")
-        for name, ids in (
-            ("prompt", prompt),
-            ("logit_bias", sampling.logit_bias),
-            ("stop_ids", sampling.stop_ids),
-        ):
+        vocabulary = self.lm.tokenizer.vocab_size
+        named = {"prompt": prompt, "logit_bias": sampling.logit_bias, "stop_ids": sampling.stop_ids}
+        for name, ids in named.items():
             wrong = next((token for token in ids if not 0 <= token < vocabulary), None)
             if wrong is not None:
                 raise InputError(f"token id {wrong} is outside the vocabulary of {vocabulary}", name)
-        check_room(len(prompt), self.lm.context + (sampling.max_tokens == 0), "error")
-        limit = min(sampling.max_tokens, self.lm.context - len(prompt))
-        room = (self._pages.count - 1) * PAGE
-        if len(prompt) + limit > room:
-            message = f"{len(prompt)} tokens and {limit} more do not fit a cache of {room} positions"
+        if isinstance(self.lm.model, EncoderDecoder):
+            if sampling.prompt_logprobs is not None:
+                raise InputError("a source has no log-probabilities", "prompt_logprobs", "leave it out")
+            limit = sampling.max_tokens
+            pages = pages_for(len(prompt)) + pages_for(1 + limit)
+        else:
+            check_room(len(prompt), self.lm.context + (sampling.max_tokens == 0), "error")
+            limit = min(sampling.max_tokens, self.lm.context - len(prompt))
+            pages = pages_for(len(prompt) + limit)
+        if pages > self.metrics.pages:
+            message = f"{len(prompt)} tokens and {limit} more need {pages} pages of {self.metrics.pages}"
             raise InputError(
-                message, "prompt", "shorten it, lower max_tokens, or give the engine more cache_bytes"
+                message, "prompt", "shorten it, lower max_tokens, or raise the engine's cache_bytes"
             )
         return limit
 
@@ -170,7 +232,7 @@ class Engine:
         with self._queue:
             self._closing = True
             if not drain:
-                for answer in [*self._waiting, *self._running]:
+                for answer in [*self._new, *self._schedule.waiting, *self._schedule.running]:
                     answer.ticket.aborted = True
             self._queue.notify_all()
         if self._thread is not None:
@@ -185,7 +247,7 @@ class Engine:
         self.close(drain=exception[0] is None)
 
     def _busy(self) -> bool:
-        return bool(self._waiting or self._running)
+        return bool(self._new or self._jobs or self._schedule.waiting or self._schedule.running)
 
     def _live(self) -> None:
         while True:
@@ -195,7 +257,7 @@ class Engine:
                     return
             try:
                 self.step()
-            except RunError:
+            except FraguaError:
                 continue  # those who wait have been told
 
     def _advance(self) -> bool:
@@ -208,188 +270,69 @@ class Engine:
 
         Raises RunError where the model breaks; all requests then fail with it."""
         with self._stepping:
+            if not self._busy():
+                return False
             try:
-                self._drop_aborted()
-                plan = self._plan()
-                if plan:
-                    self._run(plan)
+                self._take_in()
+                self._embed()
+                turns = self._schedule.plan()
+                if turns and self._stepper is not None:
+                    self._stepper.run(turns)
+                for turn in turns:
+                    self._hand_over(turn.answer)
             except Exception as error:
                 raise self._broken(error) from error
             self._tell()
-            return bool(plan) or self._busy()
+            return True
 
-    def _drop_aborted(self) -> None:
+    def _take_in(self) -> None:
+        """New requests into the schedule, those given up out of it."""
+        schedule = self._schedule
         with self._queue:
-            given_up = [answer for answer in [*self._running, *self._waiting] if answer.ticket.aborted]
-            for answer in given_up:
-                if answer in self._waiting:
-                    self._waiting.remove(answer)
-        for answer in given_up:
-            answer.finish("abort")
-            self._leave(answer)
-            answer.deliver()
+            schedule.waiting.extend(self._new)
+            self._new.clear()
+        for answer in [*schedule.running, *schedule.waiting]:
+            if answer.ticket.aborted:
+                answer.finish("abort")
+                self._hand_over(answer)
 
-    def _plan(self) -> list[tuple[Answer, int]]:
-        """Which answers compute how many of their pending tokens: running ones first, in order of arrival."""
-        budget = self.step_tokens
-        plan: list[tuple[Answer, int]] = []
-        for answer in list(self._running):
-            rows = min(answer.pending, budget)
-            if rows and answer in self._running and self._reserve(answer, answer.computed + rows):
-                plan.append((answer, rows))
-                budget -= rows
-        while budget and len(self._running) < self.max_running:
-            admitted = self._admit()
-            if admitted is None:
-                break
-            rows = min(admitted.pending, budget)
-            self._reserve(admitted, admitted.computed + rows)
-            plan.append((admitted, rows))
-            budget -= rows
-        return plan
+    def _embed(self) -> None:
+        if self._jobs and self._jobs[0].step(self.step_tokens):
+            with self._queue:
+                self._jobs.popleft()
 
-    def _reserve(self, answer: Answer, positions: int) -> bool:
-        """Pages for so many positions; who came last gives up its own for them, maybe this answer itself."""
-        while len(answer.pages) < pages_for(positions):
-            page = self._pages.take(answer.pages[-1] if answer.pages else None)
-            if page is not None:
-                answer.pages.append(page)
-                continue
-            last = self._running[-1]
-            self._preempt(last)
-            if last is answer:
-                return False
-        return True
-
-    def _preempt(self, answer: Answer) -> None:
-        """Back to the front of the queue; what it has computed is computed again, where the prefix cache forgets."""
-        self._running.remove(answer)
-        self._free(answer)
-        with self._queue:
-            self._waiting.appendleft(answer)
-        self.metrics.preemptions += 1
-
-    def _admit(self) -> Answer | None:
-        """The next in the queue, if its known tokens fit beside the others."""
-        with self._queue:
-            answer = next((answer for answer in self._waiting if answer.ready), None)
-            if answer is None:
-                return None
-            if self.prefix_cache and answer.sampling.prompt_logprobs is None:
-                answer.pages = self._pages.match(answer.ids[:-1])
-            for page in answer.pages:
-                self._pages.hold(page)
-            if self._pages.free < pages_for(len(answer.ids) + 1) - len(answer.pages):
-                self._free(answer)
-                return None
-            self._waiting.remove(answer)
-        answer.computed = len(answer.pages) * PAGE
-        if answer.cached_tokens is None:
-            answer.cached_tokens = answer.computed
-            self.metrics.cached_tokens += answer.computed
-            self.metrics.prompt_tokens += answer.prompt_length
-        self._running.append(answer)
-        self._running.sort(key=lambda each: each.arrival)
-        return answer
-
-    def _run(self, plan: Sequence[tuple[Answer, int]]) -> None:
-        ids: list[int] = []
-        parts: list[Part] = []
-        wanted: list[int] = []
-        rows_of: dict[Answer, range] = {}
-        for answer, rows in plan:
-            end = answer.computed + rows
-            parts.append(Part(len(ids), rows, end, answer.pages))
-            first = min(max(answer.computed, answer.unscored - 1), end)
-            if end == len(answer.ids):
-                first = min(first, end - 1)
-            rows_of[answer] = range(len(wanted), len(wanted) + end - first)
-            wanted += range(len(ids) + first - answer.computed, len(ids) + end - answer.computed)
-            ids += answer.ids[answer.computed : end]
-        x_ND = self.runner.states(Step(ids, parts))
-        self.metrics.steps += 1
-        self.metrics.computed_rows += len(ids)
-        logits_WV = None
-        if wanted:
-            logits_WV = self.runner.logits(x_ND[torch.tensor(wanted, device=x_ND.device)])
-            logits_WV = logits_WV[:, : self.lm.tokenizer.vocab_size].float()
-        drawing = []
-        for answer, rows in plan:
-            end = answer.computed + rows
-            self._computed(answer, end)
-            places = list(rows_of[answer])
-            known = places[: len(answer.ids) - 1 - (end - len(places))]
-            if logits_WV is not None and known and answer.sampling.prompt_logprobs is not None:
-                tokens = answer.ids[end - len(places) + 1 :][: len(known)]
-                for logprob in logprobs(logits_WV[known], tokens, answer.sampling.prompt_logprobs):
-                    answer.score(logprob)
-            if end == len(answer.ids):
-                if answer.limit:
-                    drawing.append((answer, places[-1]))
-                else:
-                    answer.finish("length")
-        if drawing and logits_WV is not None:
-            answers, places = [each[0] for each in drawing], [each[1] for each in drawing]
-            rows_BV = logits_WV[places]
-            for place, (answer, token) in enumerate(zip(answers, draw(answers, rows_BV), strict=True)):
-                top = answer.sampling.logprobs
-                found = None if top is None else logprobs(rows_BV[place][None], [token], top)[0]
-                answer.take(token, found)
-                self._note(answer)
-        for answer, _ in plan:
-            if answer.finish_reason is not None:
-                self._leave(answer)
-            answer.deliver()
-
-    def _computed(self, answer: Answer, end: int) -> None:
-        """The keys and values of the first `end` tokens are stored: full pages can be found by others."""
-        first, answer.computed = answer.computed // PAGE, end
-        if self.prefix_cache:
-            for place in range(first, end // PAGE):
-                before = answer.pages[place - 1] if place else None
-                self._pages.publish(
-                    before, answer.pages[place], answer.ids[place * PAGE : (place + 1) * PAGE]
-                )
-
-    def _free(self, answer: Answer) -> None:
-        self._pages.release(answer.pages)
-        answer.pages, answer.computed = [], 0
-
-    def _leave(self, answer: Answer) -> None:
-        """Finished: its pages are free, its figures counted."""
-        if answer in self._running:
-            self._running.remove(answer)
-        self._free(answer)
-        assert answer.finish_reason is not None, "only who is finished leaves"
-        self.metrics.finished[answer.finish_reason] += 1
-        self.metrics.request_s.observe(time.monotonic() - self._asked.pop(answer))
-        self._last.pop(answer, None)
-
-    def _note(self, answer: Answer) -> None:
-        """A token was written now."""
-        now, before = time.monotonic(), self._last.get(answer)
-        if before is None:
-            self.metrics.time_to_first_token_s.observe(now - self._asked[answer])
-        else:
-            self.metrics.time_per_token_s.observe(now - before)
-        self._last[answer] = now
-        self.metrics.completion_tokens += 1
+    def _hand_over(self, answer: Answer) -> None:
+        now = time.monotonic()
+        if answer.fresh:
+            answer.note(now, self.metrics)
+        if answer.finish_reason is not None:
+            self._schedule.leave(answer)
+            if answer in self._schedule.waiting:
+                self._schedule.waiting.remove(answer)
+            if self._guessing is not None:
+                self._guessing.drafter.forget(answer)
+            self.metrics.finished[answer.finish_reason] += 1
+            self.metrics.request_s.observe(now - answer.asked_at)
+        answer.deliver()
 
     def _tell(self) -> None:
-        metrics = self.metrics
-        metrics.waiting, metrics.running = len(self._waiting), len(self._running)
-        metrics.pages_held = self._pages.held
-        metrics.kv_use = metrics.pages_held / metrics.pages
+        metrics, schedule = self.metrics, self._schedule
+        metrics.waiting, metrics.running = len(self._new) + len(schedule.waiting), len(schedule.running)
+        metrics.pages_held = schedule.pages.held
+        metrics.kv_use = metrics.pages_held / max(1, metrics.pages)
 
-    def _broken(self, error: Exception) -> RunError:
-        told = error if isinstance(error, RunError) else RunError(f"the engine broke: {error}", "engine")
+    def _broken(self, error: Exception) -> FraguaError:
+        """What all who wait are told."""
+        told = error if isinstance(error, FraguaError) else RunError(f"the engine broke: {error}", "engine")
+        schedule = self._schedule
         with self._queue:
-            answers = [*self._running, *self._waiting]
-            self._waiting.clear()
-        self._running.clear()
+            answers, jobs = [*schedule.running, *schedule.waiting, *self._new], [*self._jobs]
+            schedule.waiting.clear()
+            self._new.clear()
+            self._jobs.clear()
         for answer in answers:
-            self._free(answer)
-            self._asked.pop(answer, None)
-            self._last.pop(answer, None)
+            schedule.leave(answer)
             answer.ticket.fail(told)
+        for job in jobs:
+            job.future.set_exception(told)
         return told

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from fragua.inference.engine.store import PAGE, Store, gather, pages_for
 from fragua.inference.engine.tiles import TILE, tiled
+from fragua.inference.reading import GenerativeModel
 from fragua.models.cache import Look
-from fragua.models.calls import Decoder
+from fragua.models.encoder_decoder import EncoderDecoder
 from fragua.models.visibility import Visible, causal
 
 
@@ -27,6 +29,9 @@ class Part:
     """Positions that are filled once the step is done; the last row is the last of them."""
     pages: Sequence[int]
     """Where all positions so far are stored: position p at pages[p // PAGE] · PAGE + p % PAGE."""
+    source: Sequence[int] = ()
+    """Encoder-decoders: the pages of the source's keys and values."""
+    source_length: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,11 +65,14 @@ class Runner(Protocol):
     def logits(self, x_WD: Tensor) -> Tensor:
         """[W, V] of some of those rows."""
 
+    def read_source(self, ids: Sequence[int], pages: Sequence[int]) -> None:
+        """Encoder-decoders: encodes a source and stores what cross-attention reads of it, position p as in Part."""
+
 
 class TorchRunner:
     """The model's own modules, row by row of a step; attention request by request."""
 
-    def __init__(self, model: Decoder, store: Store, deterministic: bool = False):
+    def __init__(self, model: GenerativeModel, store: Store, deterministic: bool = False):
         """`deterministic`: a row's numbers do not depend on the rows beside it (see `tiles`)."""
         self.store, self.deterministic = store, deterministic
         self.model = tiled(model) if deterministic else model
@@ -72,93 +80,136 @@ class TorchRunner:
     @torch.inference_mode()
     def states(self, step: Step) -> Tensor:
         transformer, device = self.model.transformer, self.model.device
+        # elementwise functions, too, may treat the last rows of an odd number otherwise
         padding = [0] * (-len(step.ids) % TILE if self.deterministic else 0)
         ids_1N = torch.tensor([*step.ids, *padding], device=device)[None]
         positions_1N = torch.tensor([*step.positions(), *padding], device=device)[None]
         slots_N = torch.tensor([*step.slots(), *padding], device=device)
         x_1ND = transformer.position.embed(transformer.embedding(ids_1N), positions_1N)
         tables = transformer.position.tables(positions_1N, x_1ND.dtype)
-        views = [view for part in step.parts for view in self._views(part)]
-        memory = StepMemory(self.store, slots_N, views)
         nothing: list[Visible] = [None] * transformer.config.layers
-        return transformer.run(x_1ND, nothing, tables, memory)[0]
+        memory = StepMemory(self.store, slots_N, self._views(step.parts))
+        source = StepSource(self.store, self._source_views(step.parts)) if step.parts[0].source else None
+        return transformer.run(x_1ND, nothing, tables, memory, source)[0]
 
     @torch.inference_mode()
     def logits(self, x_WD: Tensor) -> Tensor:
-        width = len(x_WD)
-        if self.deterministic:
-            x_WD = torch.cat((x_WD, x_WD.new_zeros(-width % TILE, x_WD.shape[1])))
-        return self.model.head(self.model.before_head(x_WD))[:width]
+        return self.model.head(self.model.before_head(x_WD))
 
-    def _views(self, part: Part) -> list[View]:
+    @torch.inference_mode()
+    def read_source(self, ids: Sequence[int], pages: Sequence[int]) -> None:
+        assert isinstance(self.model, EncoderDecoder), "only an encoder-decoder has sources"
+        ids_1S = torch.tensor([ids], device=self.model.device)
+        slots = [pages[place // PAGE] * PAGE + place % PAGE for place in range(len(ids))]
+        slots_S = torch.tensor(slots, device=self.model.device)
+        for layer, (keys, values) in enumerate(self.model.source(self.model.encode(ids_1S)).keys_values):
+            self.store.keys[layer].index_copy_(1, slots_S, keys[0])
+            self.store.values[layer].index_copy_(1, slots_S, values[0])
+
+    def _tiles(self, part: Part) -> Iterator[tuple[Rows, int]]:
         """All rows of the part at once, or, to be the same whatever was computed with them, those of each tile of
         positions, seeing as many keys as the tile ends at."""
         if not self.deterministic:
-            return [self._view(part, part.start, part.count, part.length, part.count, 0)]
-        views, row, place = [], part.start, part.length - part.count
+            yield Rows(part.start, part.count, part.count, 0), part.length
+            return
+        row, place = part.start, part.length - part.count
         while place < part.length:
             end = (place // TILE + 1) * TILE
             count = min(end, part.length) - place
-            views.append(self._view(part, row, count, end, TILE, place % TILE))
+            yield Rows(row, count, TILE, place % TILE), end
             row, place = row + count, place + count
+
+    def _views(self, parts: Sequence[Part]) -> list[View]:
+        """What each request's rows see of its own text."""
+        views = []
+        for part in parts:
+            for rows, keys in self._tiles(part):
+                masks = self.model.transformer.masks(None, rows.queries, keys)
+                if 1 < rows.queries < keys:
+                    seen = causal(rows.queries, keys, self.model.device)
+                    masks = [seen if mask is None else mask for mask in masks]
+                views.append(View(rows, Span.of(part.pages, keys, self.model.device), masks))
         return views
 
-    def _view(self, part: Part, start: int, count: int, keys: int, queries: int, offset: int) -> View:
-        masks = self.model.transformer.masks(None, queries, keys)
-        if 1 < queries < keys:
-            seen = causal(queries, keys, self.model.device)
-            masks = [seen if mask is None else mask for mask in masks]
-        pages = part.pages[: pages_for(keys)]
-        together = pages[-1] - pages[0] == len(pages) - 1 and list(pages) == list(
-            range(pages[0], pages[-1] + 1)
-        )
-        index = None if together else torch.tensor(pages, device=self.model.device)
-        return View(start, count, keys, queries, offset, pages[0] * PAGE, index, masks)
+    def _source_views(self, parts: Sequence[Part]) -> list[View]:
+        """What they see of its source: all of it."""
+        masks: list[Visible] = [None] * self.model.config.layers
+        return [
+            View(rows, Span.of(part.source, part.source_length, self.model.device), masks)
+            for part in parts
+            for rows, _ in self._tiles(part)
+        ]
+
+
+class Rows(NamedTuple):
+    """Rows of a step that look together: `size` from `start` on, computed as `queries` rows of which `offset` stand
+    before them."""
+
+    start: int
+    size: int
+    queries: int
+    offset: int
 
 
 @dataclass(frozen=True)
-class View:
-    """Rows that look at the same keys: those of one request."""
+class Span:
+    """The first `length` positions that are stored in some pages."""
 
-    start: int
-    count: int
-    keys: int
-    queries: int
-    """Rows that are computed; `offset` of padding stand before those meant, the rest behind."""
-    offset: int
+    length: int
     first: int
     """The slot of position 0, where all lie side by side."""
     pages: Tensor | None
     """Where they do not."""
-    masks: Sequence[Visible]
+
+    @classmethod
+    def of(cls, pages: Sequence[int], length: int, device: torch.device) -> Span:
+        used = list(pages[: pages_for(length)])
+        together = used == list(range(used[0], used[0] + len(used)))
+        return cls(length, used[0] * PAGE, None if together else torch.tensor(used, device=device))
 
     def read(self, pool_KPE: Tensor) -> Tensor:
-        """[1, K, S, E]"""
+        """[1, K, S, E], in place where that is possible."""
         if self.pages is None:
-            return pool_KPE[None, :, self.first : self.first + self.keys]
-        return gather(pool_KPE, self.pages, self.keys)
+            return pool_KPE[None, :, self.first : self.first + self.length]
+        return gather(pool_KPE, self.pages, self.length)
 
 
-class StepMemory:
-    """A step's rows side by side as one text: each request's look only at its own pages."""
+class View(NamedTuple):
+    """Rows and what they look at; a mask a layer."""
+
+    rows: Rows
+    span: Span
+    masks: Sequence[Visible]
+
+
+class StepSource:
+    """A step's rows side by side as one text: each request's look only at what is theirs."""
+
+    def __init__(self, store: Store, views: Sequence[View]):
+        self.store, self.views = store, views
+
+    def attend_source(self, layer: int, q_BHTE: Tensor, look: Look) -> Tensor:
+        keys, values = self.store.keys[layer], self.store.values[layer]
+        y_BHTE = torch.zeros_like(q_BHTE)
+        for (start, count, queries, offset), span, masks in self.views:
+            q_1HTE = q_BHTE[:, :, start : start + count]
+            if queries != count:
+                q_1HTE = F.pad(q_1HTE, (0, 0, offset, queries - offset - count))
+            found = look(q_1HTE, span.read(keys), span.read(values), masks[layer])
+            y_BHTE[:, :, start : start + count] = found[:, :, offset : offset + count]
+        return y_BHTE
+
+
+class StepMemory(StepSource):
+    """The same for their own texts, to which the step adds."""
 
     def __init__(self, store: Store, slots_N: Tensor, views: Sequence[View]):
-        self.store, self.slots_N, self.views = store, slots_N, views
+        super().__init__(store, views)
+        self.slots_N = slots_N
 
     def attend(
         self, layer: int, q_BHTE: Tensor, k_BKTE: Tensor, v_BKTE: Tensor, visible: Visible, look: Look
     ) -> Tensor:
-        keys, values = self.store.keys[layer], self.store.values[layer]
-        keys.index_copy_(1, self.slots_N, k_BKTE[0])
-        values.index_copy_(1, self.slots_N, v_BKTE[0])
-        y_BHTE = torch.zeros_like(q_BHTE)
-        for view in self.views:
-            rows = slice(view.start, view.start + view.count)
-            q_1HTE = q_BHTE[:, :, rows]
-            if view.queries != view.count:
-                whole = q_1HTE.new_zeros(*q_1HTE.shape[:2], view.queries, q_1HTE.shape[3])
-                whole[:, :, view.offset : view.offset + view.count] = q_1HTE
-                q_1HTE = whole
-            found = look(q_1HTE, view.read(keys), view.read(values), view.masks[layer])
-            y_BHTE[:, :, rows] = found[:, :, view.offset : view.offset + view.count]
-        return y_BHTE
+        self.store.keys[layer].index_copy_(1, self.slots_N, k_BKTE[0])
+        self.store.values[layer].index_copy_(1, self.slots_N, v_BKTE[0])
+        return self.attend_source(layer, q_BHTE, look)

@@ -16,11 +16,15 @@ TILE = 16
 
 
 class TiledLinear(nn.Linear):
-    """x Wᵀ + b, TILE rows at a time; the number of rows is a multiple of TILE."""
+    """x Wᵀ + b, TILE rows at a time, the last ones beside rows of zeros."""
 
     def forward(self, x: Tensor) -> Tensor:
-        tiles = x.flatten(0, -2).split(TILE)
-        return torch.cat([F.linear(tile, self.weight, self.bias) for tile in tiles]).view(*x.shape[:-1], -1)
+        rows = x.flatten(0, -2)
+        count = len(rows)
+        if count % TILE:
+            rows = torch.cat((rows, rows.new_zeros(-count % TILE, rows.shape[1])))
+        y = torch.cat([F.linear(tile, self.weight, self.bias) for tile in rows.split(TILE)])
+        return y[:count].view(*x.shape[:-1], -1)
 
 
 def tiled(model: AnyModel) -> AnyModel:
