@@ -82,11 +82,13 @@ def load_models(given: Sequence[str], settings: EngineSettings, threads: int | N
     Raises InputError where two have the same name or a directory is none of a model that continues texts."""
     places: dict[str, Path] = {}
     for text in given:
-        name, _, folder = text.rpartition("=") if not Path(text).is_dir() else ("", "", text)
-        name = name or Path(folder).resolve().name
+        name, _, rest = text.rpartition("=")
+        folder = Path(text if Path(text).is_dir() else rest)
+        if folder == Path(text) or not name:
+            name = folder.resolve().name
         if name in places:
             raise InputError(f"two models are called {name}", text, "write NAME=FOLDER")
-        places[name] = Path(folder)
+        places[name] = folder
     mib = settings.cache_mib
     hosted = []
     for name, folder in places.items():

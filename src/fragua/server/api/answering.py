@@ -21,8 +21,6 @@ from fragua.server.hosted import Hosted, Hosting
 from fragua.tokens.tokenizer import Tokenizer
 
 FINGERPRINT = f"fragua-{fragua.__version__}"
-REST = 2**31
-"""max_tokens where none are given: what the context holds."""
 
 
 def hosting(request: Request) -> Hosting:

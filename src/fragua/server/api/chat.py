@@ -14,7 +14,6 @@ from fragua.errors import InputError
 from fragua.inference.tools import CALCULATOR
 from fragua.inference.turns import Turn
 from fragua.server.api.answering import (
-    REST,
     as_json,
     check_length,
     content_logprobs,
@@ -46,7 +45,7 @@ async def chat(request: Request, body: ChatBody) -> Response:
 
 async def begin(model: Hosted, body: ChatBody) -> Turn:
     """The turn, in the engine's queue. Raises ApiError for what does not fit together."""
-    limit = body.max_completion_tokens or body.max_tokens or REST
+    limit = body.max_completion_tokens or body.max_tokens or model.lm.context
     constraint = constraint_of(body, model.lm.tokenizer)
     top = (body.top_logprobs or 0) if body.logprobs else None
     sampling = body.sampling(limit, logprobs=top, constraint=constraint)

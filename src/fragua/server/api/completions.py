@@ -96,7 +96,7 @@ class Continuing:
             self.model.engine.abort(ticket)
 
     async def whole(self) -> dict[str, Any]:
-        choices = []
+        choices: list[dict[str, Any]] = []
         for prompt, ticket in zip(self.prompts, self.tickets, strict=True):
             async for _ in ticket:
                 pass

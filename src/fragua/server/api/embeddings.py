@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import Any
 
@@ -26,7 +27,8 @@ async def embeddings(request: Request, body: EmbeddingBody) -> Response:
     model = model_of(request, body.model)
     try:
         texts = await run_in_threadpool(_texts, model, body.input)
-        vectors, tokens = await run_in_threadpool(_embedded, model, texts)
+        tokens = await run_in_threadpool(_count, model, texts)
+        vectors = await asyncio.wrap_future(model.engine.submit_embedding(texts))
     except InputError as error:
         raise api_error(error, "input") from error
     packed = body.encoding_format == "base64"
@@ -49,14 +51,14 @@ def _texts(model: Hosted, given: str | list[Any]) -> list[str]:
     return [each if isinstance(each, str) else model.lm.tokenizer.decode(each) for each in several]
 
 
-def _embedded(model: Hosted, texts: list[str]) -> tuple[np.ndarray, int]:
-    """Raises InputError for a text that does not fit: a vector of its beginning would say something else."""
+def _count(model: Hosted, texts: list[str]) -> int:
+    """Their tokens. Raises ApiError for a text that does not fit: it is not cut in silence."""
     tokenizer = model.lm.tokenizer
     counts = [len(tokenizer.framed(text).ids) for text in texts]
     if max(counts) > model.lm.context:
         message = f"{max(counts)} tokens do not fit: the context holds {model.lm.context}"
         raise ApiError(400, message, param="input", code="context_length_exceeded")
-    return model.lm.embed(texts), sum(counts)
+    return sum(counts)
 
 
 def _packed(vector: np.ndarray) -> str:
