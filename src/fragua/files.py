@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -165,6 +166,56 @@ def parse_row(raw: bytes, place: str) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise InputError("a JSON object is needed on each line", place)
     return row
+
+
+def append_lines(path: str | Path, rows: Iterable[Any]) -> None:
+    """Appends one JSON value a line, all in one write that reaches the disk, or none. Several processes may.
+
+    Where a killed writer left half a line, the first row begins on a line of its own. Raises RunError where the
+    disk is full; the file is then as it was."""
+    data = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+    make_folder(Path(path).parent)
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+    except (PermissionError, IsADirectoryError) as error:
+        raise InputError("may not be written to", path, "choose another") from error
+    with full_disk_is_clear(path), os.fdopen(handle, "rb+", buffering=0) as file:
+        lock(handle, wait=True)
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(0, end - 1))
+        if end and file.read(1) != b"\n":
+            data = b"\n" + data
+        try:
+            if file.write(data) != len(data):
+                raise OSError(errno.ENOSPC, "No space left")
+            os.fsync(handle)
+        except BaseException:
+            file.truncate(end)
+            raise
+
+
+def drop_torn_line(path: Path) -> None:
+    """Cuts off what a killed writer left of a last line."""
+    whole = path.read_bytes()
+    if whole and not whole.endswith(b"\n"):
+        os.truncate(path, whole.rfind(b"\n") + 1)
+
+
+def lock(handle: int, wait: bool = False) -> bool:
+    """Takes an open file for this process alone, until it is closed or the process dies; False where another has it."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            os.lseek(handle, 0, os.SEEK_SET)
+            msvcrt.locking(handle, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        return False
+    return True
 
 
 def flat(value: Any, prefix: str = "") -> dict[str, Any]:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 FRAGUA = ("-m", "fragua.cli.main")
-WAIT_S = 60
+WAIT_S = 180
+"""A busy machine is slow, not wrong."""
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,7 @@ def look(browser: Browser) -> Iterator[Look]:
                 viewport={"width": width, "height": 844},
                 reduced_motion="reduce",
             )
+            context.set_default_timeout(WAIT_S * 1000)
             visitors.callback(context.close)
             page = context.new_page()
             origin = "/".join(url.split("/")[:3])

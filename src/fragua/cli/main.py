@@ -8,7 +8,7 @@ import sys
 import typer
 
 import fragua
-from fragua.cli import corpus, tokenizer
+from fragua.cli import align, corpus, tokenizer
 from fragua.cli.bench import bench
 from fragua.cli.chat import chat
 from fragua.cli.evaluate import evaluate
@@ -53,6 +53,7 @@ app.add_typer(corpus.app, name="corpus")
 app.add_typer(tokenizer.app, name="tokenizer")
 app.command()(pretrain)
 app.command()(finetune)
+app.add_typer(align.app, name="align")
 app.command()(generate)
 app.command()(chat)
 app.command()(serve)

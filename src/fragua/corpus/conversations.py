@@ -42,8 +42,8 @@ def read_conversations(path: str | Path) -> Iterator[Conversation]:
 
     Raises InputError with `path:row` for a row of no known form, an unknown role, content that is no text, or no
     assistant's turn."""
-    for place, row in _rows(Path(path)):
-        messages = _recognise(row, place)
+    for place, row in read_rows(Path(path)):
+        messages = recognise(row, place)
         if not any(message["role"] == "assistant" for message in messages):
             raise InputError("no assistant's turn, so nothing to learn", place, "add one, or drop the row")
         ability, lang, tools = row.get("ability"), row.get("lang"), row.get("tools")
@@ -57,24 +57,23 @@ def read_conversations(path: str | Path) -> Iterator[Conversation]:
         )
 
 
-def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(`path:row`, row); a file whose name ends in .json holds an array, any other one object a line."""
+def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(`path:row`, object); a file whose name ends in .json holds an array, any other one object a line."""
     if path.suffix.lower() != ".json":
         for number, row in read_jsonl(path):
             yield f"{path}:{number}", row
         return
     rows = read_json(path)
     if not isinstance(rows, list):
-        raise InputError(
-            "a JSON array of conversations is needed", path, "or one object a line in a .jsonl file"
-        )
+        raise InputError("a JSON array of objects is needed", path, "or one object a line in a .jsonl file")
     for number, row in enumerate(rows, 1):
         if not isinstance(row, dict):
             raise InputError("a JSON object is needed in each row", f"{path}:{number}")
         yield f"{path}:{number}", row
 
 
-def _recognise(row: dict[str, Any], place: str) -> list[Message]:
+def recognise(row: dict[str, Any], place: str) -> list[Message]:
+    """A row's messages, whatever form it has. Raises InputError at `place`."""
     for recogniser in RECOGNISERS:
         found = recogniser(row, place)
         if found is not None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 
 from fastapi import FastAPI, Request
 from nicegui import ui
+from nicegui.element import Element
 
 from fragua.language import Lang, speaker
 
@@ -30,13 +31,14 @@ def page_lang(request: Request, default: Lang | None = None) -> Lang:
 
 
 @contextmanager
-def frame(request: Request, title: str, lang: Lang) -> Iterator[None]:
+def frame(request: Request, title: str, lang: Lang, *styles: Path) -> Iterator[None]:
     """The page around the content that is made inside: name, title, choice of language and of light or dark.
+    `styles`: the page's own, besides.
 
     Keys: a button with the attribute `aria-keyshortcuts` is pressed by that key wherever no text is being written."""
     say = speaker(lang)
     ui.page_title(f"{title} · Fragua")
-    style = "\n".join(path.read_text("utf-8") for path in STYLES)
+    style = "\n".join(path.read_text("utf-8") for path in (*STYLES, *styles))
     ui.add_head_html(f"<style>{style}</style><script>{(FOLDER / 'page.js').read_text('utf-8')}</script>")
     ui.add_head_html(f"<script>document.documentElement.lang = '{lang}'</script>")
     skip = say("Saltar al contenido", "Skip to the content")
@@ -55,6 +57,33 @@ def frame(request: Request, title: str, lang: Lang) -> Iterator[None]:
         ).classes("top")
     with ui.element("div").props('id="content" tabindex="-1"'):
         yield
+
+
+def button(label: str, on_click: Callable[[], object], key: str = "", style: str = "") -> Element:
+    """A button that says its key; `style`: 'strong' or 'plain'."""
+    made = ui.element("button").classes(f"button {style}").on("click", on_click)
+    made.props["type"] = "button"
+    with made:
+        words("span", label)
+        if key:
+            made.props["aria-keyshortcuts"] = key
+            words("kbd", key).props["aria-hidden"] = "true"
+    return made
+
+
+def writing(label: str, value: str, on_input: Callable[[str], None], rows: int) -> Element:
+    """A field of several lines with its label above; `on_input` is given its text as it changes."""
+    with ui.element("label").classes("labelled"):
+        words("span", label)
+        made = ui.element("textarea").classes("field")
+        made.props.update(value=value, rows=rows)
+        made.on("input", lambda event: on_input(event.args), js_handler="(e) => emit(e.target.value)")
+    return made
+
+
+def words(tag: str, text: str) -> ui.html:
+    """An element that holds a text and nothing else."""
+    return ui.html(escape(text), tag=tag, sanitize=False)
 
 
 ICON = (

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from fragua.corpus.conversations import read_conversations
 from fragua.errors import InputError
-from fragua.files import digest_file, read_json
+from fragua.files import digest_file
 from fragua.models import load_model
 from fragua.models.calls import share
 from fragua.progress import console
@@ -19,7 +19,7 @@ from fragua.tokens.loader import Loader
 from fragua.tokens.prepare import tokenize_conversations
 from fragua.tokens.shards import Shards
 from fragua.tokens.tokenizer import Tokenizer
-from fragua.training.directory import announce, claim, finish, finished_figures
+from fragua.training.directory import announce, claim, finish, finished_figures, parent, weights_digest
 from fragua.training.machine import device
 from fragua.training.objectives import NextToken
 from fragua.training.trainer import OnRow, Trainer, Training
@@ -76,7 +76,7 @@ def finetune(
     """Fine-tunes on conversations (OpenAI messages, Alpaca or ShareGPT); resumes and raises as `pretrain` does."""
     out = Path(out)
     tokenizer = Tokenizer.load(settings.model)
-    weights, conversations = _weights_digest(settings.model), _conversations(settings.data)
+    weights, conversations = weights_digest(settings.model), _conversations(settings.data)
     data = {"conversations": digest_file(settings.data), "model": weights}
     claim(out, "assistant", settings.model_dump(mode="json", exclude={"model", "data"}), data)
     if figures := finished_figures(out):
@@ -114,7 +114,7 @@ def finetune(
                 f"finetune: {number} conversations longer than {context} tokens {what}", style="yellow"
             )
             figures[what] = number
-    lineage = {"parents": [_parent(settings.model)], "conversations": str(settings.data.name)}
+    lineage = {"parents": [parent(settings.model)], "conversations": str(settings.data.name)}
     ends = [end for end in (tokenizer.turn_end_id, tokenizer.end_id) if end is not None]
     return finish(out, model, tokenizer, "assistant", figures, lineage, ends)
 
@@ -147,16 +147,3 @@ def _shards(conversations: list[dict[str, Any]], tokenizer: Tokenizer, out: Path
         for name, part in parts.items():
             tokenize_conversations(part, tokenizer, out / name)
     return Shards.open(out / "train"), Shards.open(out / "validation")
-
-
-def _weights_digest(model: Path) -> str:
-    from fragua.models.weights import weight_files
-
-    return "+".join(digest_file(path) for path in weight_files(model))
-
-
-def _parent(model: Path) -> dict[str, Any]:
-    lineage = read_json(model / "fragua.json") if (model / "fragua.json").is_file() else {}
-    return {"name": model.name, "weights": _weights_digest(model)} | {
-        key: lineage[key] for key in ("kind", "parents", "corpus") if key in lineage
-    }

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fragua.files import full_disk_is_clear, read_jsonl, write_jsonl
+from fragua.files import drop_torn_line, full_disk_is_clear, read_jsonl, write_jsonl
 
 METRICS, SAMPLES = "metrics.jsonl", "samples.jsonl"
 
@@ -46,9 +46,7 @@ def _cut(path: Path, step: int) -> int:
     Returns the last step kept, 0 where there is none."""
     if not path.exists():
         return 0
-    whole = path.read_bytes()
-    if whole and not whole.endswith(b"\n"):
-        path.write_bytes(whole[: whole.rfind(b"\n") + 1])
+    drop_torn_line(path)
     rows = [row for _, row in read_jsonl(path) if row["step"] <= step]
     write_jsonl(path, rows)
     return rows[-1]["step"] if rows else 0

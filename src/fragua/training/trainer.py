@@ -6,7 +6,8 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -70,7 +71,9 @@ class Trainer:
         sample: Callable[[], list[dict[str, Any]]] | None = None,
         on_step: OnRow | None = None,
         on_sample: OnRow | None = None,
+        row_tokens: int | None = None,
     ):
+        """row_tokens: about how many an objective's row holds, where that is not the context."""
         self.model, self.objective, self.settings, self.out, self.label = (
             model,
             objective,
@@ -80,7 +83,7 @@ class Trainer:
         )
         self.sample, self.on_step, self.on_sample = sample, on_step, on_sample
         self.device = model.device
-        self.context = model.config.context
+        self.context = row_tokens or model.config.context
         self.step, self.tokens, self.seconds = 0, 0, 0.0
         self._stop: int | None = None
         self._row: dict[str, Any] = {}
@@ -198,12 +201,12 @@ class Trainer:
         settings, started = self.settings, time.perf_counter()
         batches = [self.objective.batch(self.micro_rows) for _ in range(self._rows() // self.micro_rows)]
         count = sum(self.objective.tokens(batch) for batch in batches)
-        loss, size = 0.0, 0.0
+        loss, sums = 0.0, Counter[str]()
         for batch in batches:
             part = self._forward(batch)
             part.total(count).backward()
             loss += part.loss.item()
-            size += part.metrics["bytes"]
+            sums.update(part.metrics)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip).item()
         loss /= max(count, 1)
         if not (math.isfinite(loss) and math.isfinite(norm)):
@@ -230,7 +233,7 @@ class Trainer:
             "tokens": self.tokens,
             "seconds": self.seconds,
             "loss": loss,
-            "bits_per_byte": loss * count / max(size, 1) / math.log(2),
+            **_means(sums, loss * count, count),
             "learning_rate": rate,
             "grad_norm": norm,
             "tokens_per_s": self.step_tokens / elapsed,
@@ -238,18 +241,17 @@ class Trainer:
 
     @torch.no_grad()
     def _evaluate(self) -> dict[str, float]:
-        """Mean loss and bits per byte over the first held-out rows. Blocks stay in the mode they were compiled in:
+        """Mean loss and metrics over the first held-out rows. Blocks stay in the mode they were compiled in:
         there is no dropout to switch off."""
-        loss, count, size = 0.0, 0, 0.0
+        loss, count, sums = 0.0, 0, Counter[str]()
         for number, batch in enumerate(self.objective.validation(self.micro_rows)):
             if number * self.micro_rows >= self.settings.evaluate_rows:
                 break
             part = self._forward(batch)
-            loss, count, size = loss + part.loss.item(), count + part.tokens, size + part.metrics["bytes"]
-        return {
-            "validation_loss": loss / max(count, 1),
-            "validation_bits_per_byte": loss / max(size, 1) / math.log(2),
-        }
+            loss, count = loss + part.loss.item(), count + part.tokens
+            sums.update(part.metrics)
+        found = {"loss": loss / max(count, 1)} | _means(sums, loss, count)
+        return {f"validation_{name}": value for name, value in found.items()}
 
     def _tell(self, journal: Journal) -> None:
         """After the step and its checkpoint: evaluation and samples where they are due, and the row."""
@@ -297,3 +299,9 @@ class Trainer:
             with suppress(ValueError):
                 for number, handler in before.items():
                     signal.signal(number, handler)
+
+
+def _means(sums: Mapping[str, float], loss: float, count: int) -> dict[str, float]:
+    """An objective's metrics a token (a pair, where it counts pairs); bytes become bits of the loss a byte."""
+    means = {name: value / max(count, 1) for name, value in sums.items() if name != "bytes"}
+    return means | ({"bits_per_byte": loss / max(sums["bytes"], 1) / math.log(2)} if "bytes" in sums else {})

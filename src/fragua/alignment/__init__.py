@@ -1,0 +1,1 @@
+"""What people prefer: their feedback, the rewards learned from it, and models that follow it."""

@@ -1,0 +1,1 @@
+"""Feedback as people give it."""
