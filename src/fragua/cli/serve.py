@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -38,12 +39,16 @@ def serve(
     log_contents: Annotated[
         bool, typer.Option("--log-contents", help="Note what was asked and answered.")
     ] = False,
+    chats: Annotated[
+        Path | None, typer.Option(help="File of the chat page's conversations; default: in your data folder.")
+    ] = None,
+    pages: Annotated[bool, typer.Option(help="The chat page beside the interface.")] = True,
     threads: Annotated[int | None, typer.Option(help="Processor threads.")] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Once it answers, one JSON object on standard output.")
     ] = False,
 ) -> None:
-    """Serve models to OpenAI's clients."""
+    """Serve models to OpenAI's clients and to a browser."""
     if new_api_key:
         _new_key(api_key_file, json)
         return
@@ -70,17 +75,25 @@ def serve(
             "max_body_mib": max_body_mib,
             "drain_s": drain_s,
             "log_contents": log_contents,
+            "chats": (chats or _data_folder() / "chats.sqlite") if pages else None,
         },
         "serve",
     )
     hosting = load_models(models, engine, threads)
 
     def opened(url: str) -> None:
-        print(f"{', '.join(hosting.models)}: {url}/v1", file=sys.stderr)
+        print(
+            f"{', '.join(hosting.models)}: {url}{' and ' + url + '/v1' if pages else '/v1'}", file=sys.stderr
+        )
         if json:
             print(json_module.dumps({"url": url, "models": list(hosting.models)}), flush=True)
 
     serve(hosting, settings, opened)
+
+
+def _data_folder() -> Path:
+    """Where programs keep what is the user's own (XDG Base Directory)."""
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "fragua"
 
 
 def _new_key(path: Path | None, as_json: bool) -> None:

@@ -6,6 +6,7 @@ import logging
 import re
 import secrets
 import time
+from base64 import b64decode
 from collections import Counter
 from urllib.parse import urlsplit
 
@@ -17,7 +18,9 @@ from fragua.server.keys import Keys
 
 LOG = logging.getLogger("fragua.server")
 API = ("/v1/", "/tokenize", "/detokenize")
-"""Paths that need a key and have a limited body."""
+"""Paths of the interface, whose bodies are limited."""
+OPEN = ("/health", "/ready", "/metrics", "/openapi.json")
+"""Paths that need no key."""
 MOST_LOGGED = 1 << 16
 """Bytes of a content, where contents are logged."""
 
@@ -31,6 +34,9 @@ class Gate:
         """Requests by method, path of the API (others as '') and status."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -49,11 +55,10 @@ class Gate:
             await send(message)
 
         try:
-            if _is_api(scope):
-                self._check_key(scope, headers)
-                if scope["method"] == "POST":
-                    body = await self._body(headers, receive)
-                    receive = _replayed(body, receive)
+            self._check_key(scope, headers)
+            if _is_api(scope) and scope["method"] == "POST":
+                body = await self._body(headers, receive)
+                receive = _replayed(body, receive)
             await self.app(scope, receive, noted)
         except ApiError as error:
             await error.response()(scope, receive, noted)
@@ -69,13 +74,19 @@ class Gate:
         if path and self.log_contents:
             LOG.info("%s asked %r answered %r", name, body[:MOST_LOGGED], bytes(said))
 
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.keys.allow(_key(Headers(scope=scope))):
+            await self.app(scope, receive, send)
+        else:
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+
     def _check_key(self, scope: Scope, headers: Headers) -> None:
-        if scope["method"] == "OPTIONS":  # a browser asks whether it may ask
+        """Programs send a key as bearer; for a page the browser asks for it, as the password of any name."""
+        if scope["path"] in OPEN or scope["method"] == "OPTIONS" or self.keys.allow(_key(headers)):
             return
-        kind, _, key = headers.get("authorization", "").partition(" ")
-        if not self.keys.allow(key.strip() if kind.lower() == "bearer" else ""):
-            challenge = {"www-authenticate": "Bearer"}
-            raise ApiError(401, "a valid API key is needed", code="invalid_api_key", headers=challenge)
+        challenge = {"www-authenticate": "Bearer" if _is_api(scope) else 'Basic realm="Fragua"'}
+        raise ApiError(401, "a valid API key is needed", code="invalid_api_key", headers=challenge)
 
     async def _body(self, headers: Headers, receive: Receive) -> bytes:
         """All of it. Raises ApiError as soon as it is too large."""
@@ -103,6 +114,16 @@ class _Gone(Exception):
 def _is_api(scope: Scope) -> bool:
     path: str = scope["path"]
     return path.startswith(API)
+
+
+def _key(headers: Headers) -> str:
+    kind, _, rest = headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer":
+        return rest.strip()
+    try:
+        return b64decode(rest, validate=True).decode().partition(":")[2] if kind.lower() == "basic" else ""
+    except ValueError:
+        return ""
 
 
 def _plain(text: str) -> str:

@@ -32,6 +32,7 @@ class ServerSettings(Settings):
     max_body_mib: int = Field(default=8, ge=1)
     drain_s: int = Field(default=30, ge=0, description="after SIGTERM, answers may go on for so long")
     log_contents: bool = False
+    chats: Path | None = None
 
 
 class Server(uvicorn.Server):
@@ -56,7 +57,7 @@ def serve(hosting: Hosting, settings: ServerSettings, opened: Callable[[str], No
 
     Raises InputError for a key file without keys, or an address that can't be listened on."""
     keys = Keys([]) if settings.api_key_file is None else Keys.read(settings.api_key_file)
-    app = make_app(hosting, settings.origins)
+    app = make_app(hosting, settings.origins, settings.chats)
     here = settings.host in NAMES
     app.add_middleware(LoopbackOnly, names=NAMES if here else None, origins=settings.origins)
     gate = Gate(app, keys, settings.max_body_mib << 20, settings.log_contents)

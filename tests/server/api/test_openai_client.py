@@ -24,7 +24,7 @@ WEATHER: Any = {
             "type": "object",
             "properties": {
                 "town": {"type": "string", "maxLength": 8},
-                "days": {"type": "integer", "maximum": 9},
+                "days": {"type": "integer", "minimum": 0, "maximum": 9},
             },
             "required": ["town", "days"],
             "additionalProperties": False,

@@ -94,7 +94,7 @@ def test_without_a_key_only_the_state_is_told(here: Here) -> None:
     for headers in (
         {},
         {"authorization": KEY},
-        {"authorization": "Bearer "},
+        {"authorization": "Bearer x"},
         {"authorization": f"Basic {KEY}"},
     ):
         told = httpx.get(f"{here.url}/v1/models", headers=headers)

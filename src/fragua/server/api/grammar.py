@@ -10,7 +10,7 @@ from fragua.server.api.bodies import ChatBody, NamedChoice, ToolOffer
 from fragua.server.api.errors import ApiError
 from fragua.tokens.tokenizer import TOOL_CALL, TOOL_CALL_END, Tokenizer
 
-ANY_OBJECT = {"type": "object"}
+NO_ARGUMENTS: dict[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
 
 
 def constraint_of(body: ChatBody, tokenizer: Tokenizer) -> Constraint | None:
@@ -44,7 +44,7 @@ def _calls(tools: list[ToolOffer], tokenizer: Tokenizer, several: bool) -> Const
     for place, tool in enumerate(tools):
         before = json.dumps(f'{{"name": {json.dumps(tool.function.name)}, "arguments": ')
         rules.append(f'c{place}: <[{opening}]> {before} a{place} "}}" <[{closing}]>')
-        rules.append(f"a{place}: {_json(tool.function.parameters or ANY_OBJECT)}")
+        rules.append(f"a{place}: {_json(tool.function.parameters or NO_ARGUMENTS)}")
     return Constraint(lark="\n".join(rules) + "\n")
 
 
