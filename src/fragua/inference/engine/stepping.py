@@ -68,9 +68,9 @@ class Stepper:
             self._score(turns, places, logits_WV)
             kept |= self._draw(turns, places, logits_WV)
         for turn in turns:
-            self.schedule.filled(turn.answer, turn.end + kept[turn.answer])
             if turn.draws and not turn.answer.limit:
                 turn.answer.finish("length")
+            self.schedule.filled(turn.answer, turn.end + kept[turn.answer])
 
     def _guess(self, turns: Sequence[Turn]) -> None:
         """Guesses fill what the plan leaves of the step. An answer with a grammar has its forced tokens instead."""
