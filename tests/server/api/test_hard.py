@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from tests.server.api.conftest import KEY, Here, served_here
 
 LONG: dict[str, Any] = {"model": "tiny", "prompt": "Había una vez", "max_tokens": 900, "ignore_eos": True}
+ASKED: dict[str, Any] = {"extra_body": LONG, "model": "tiny", "prompt": LONG["prompt"]}
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -42,7 +43,7 @@ def test_who_leaves_frees_its_place(here: Here, stream: bool) -> None:
 def test_a_full_queue_says_when_to_come_again(tiny_long_dir: Path) -> None:
     with served_here(tiny_long_dir, max_concurrent=1, max_waiting=1) as small:
         with openai.OpenAI(base_url=f"{small.url}/v1", api_key=KEY, max_retries=0, timeout=60) as client:
-            running = client.completions.create(stream=True, **LONG)
+            running = client.completions.create(stream=True, **ASKED)
             next(running)
             threading.Thread(target=lambda: httpx.post(
                 f"{small.url}/v1/completions", json=LONG | {"max_tokens": 2},
@@ -50,7 +51,7 @@ def test_a_full_queue_says_when_to_come_again(tiny_long_dir: Path) -> None:
             while small.engine.metrics.waiting < 1:
                 time.sleep(0.005)
             with pytest.raises(openai.RateLimitError) as refused:
-                client.completions.create(**LONG)
+                client.completions.create(**ASKED)
             assert (
                 refused.value.code == "queue_full" and int(refused.value.response.headers["retry-after"]) >= 1
             )
