@@ -55,6 +55,7 @@ def serve(
     if not models:
         raise InputError("no model named", "MODEL", "fragua serve DIRECTORY")
     from fragua.server.hosted import EngineSettings, load_models
+    from fragua.server.keys import Keys
     from fragua.server.serve import ServerSettings, serve
 
     engine = EngineSettings.parse(
@@ -70,7 +71,6 @@ def serve(
         {
             "host": host,
             "port": port,
-            "api_key_file": api_key_file,
             "origins": tuple(cors_origin or ()),
             "max_body_mib": max_body_mib,
             "drain_s": drain_s,
@@ -79,6 +79,7 @@ def serve(
         },
         "serve",
     )
+    keys = Keys([]) if api_key_file is None else Keys.read(api_key_file)
     hosting = load_models(models, engine, threads)
 
     def opened(url: str) -> None:
@@ -88,7 +89,7 @@ def serve(
         if json:
             print(json_module.dumps({"url": url, "models": list(hosting.models)}), flush=True)
 
-    serve(hosting, settings, opened)
+    serve(hosting, keys, settings, opened)
 
 
 def _data_folder() -> Path:

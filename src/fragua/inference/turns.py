@@ -84,9 +84,10 @@ class Turn:
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
+    steps: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    """Of each answer: the messages before its last one, calls that were run here and what they gave."""
     _tickets: list[tuple[Ticket, list[int]]] = field(default_factory=list)
     """With which answer each of a ticket's is."""
-    _steps: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
 
     def prompt(self) -> list[int]:
         """Raises InputError where the chat template does not take the messages."""
@@ -130,11 +131,12 @@ class Turn:
 
     def _goes_on(self, answer: int, steps: list[dict[str, Any]]) -> bool:
         """Asks again with what the calls gave, where there is room and patience for it."""
-        behind = self._steps.setdefault(answer, [])
+        behind = self.steps.setdefault(answer, [])
         behind += steps
         rounds = 1 + sum(message["role"] == "assistant" for message in behind)
         prompt = self._ids([*self.messages, *behind])
-        if rounds > MAX_ROUNDS or len(prompt) >= self.engine.lm.context:
+        given_up = any(ticket.aborted for ticket, _ in self._tickets)
+        if given_up or rounds > MAX_ROUNDS or len(prompt) >= self.engine.lm.context:
             return False
         seed = self.sampling.seed
         seeded = None if seed is None else (seed + answer) % 2**63

@@ -7,7 +7,6 @@ import re
 import secrets
 import time
 from base64 import b64decode
-from collections import Counter
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -30,8 +29,6 @@ class Gate:
 
     def __init__(self, app: ASGIApp, keys: Keys, max_body_bytes: int, log_contents: bool = False):
         self.app, self.keys, self.max_body_bytes, self.log_contents = app, keys, max_body_bytes, log_contents
-        self.statuses: Counter[tuple[str, str, int]] = Counter()
-        """Requests by method, path of the API (others as '') and status."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -66,13 +63,11 @@ class Gate:
             status = 499
         except Exception:
             LOG.exception("%s broke", name)
-        path = scope["path"] if _is_api(scope) else ""
-        self.statuses[scope["method"], path if status not in (404, 405) else "", status] += 1
-        if path:
+        if _is_api(scope):
             took = time.monotonic() - started
-            LOG.info("%s %s %s %d %.3fs", name, scope["method"], _plain(path), status, took)
-        if path and self.log_contents:
-            LOG.info("%s asked %r answered %r", name, body[:MOST_LOGGED], bytes(said))
+            LOG.info("%s %s %s %d %.3fs", name, scope["method"], _plain(scope["path"]), status, took)
+            if self.log_contents:
+                LOG.info("%s asked %r answered %r", name, body[:MOST_LOGGED], bytes(said))
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.keys.allow(_key(Headers(scope=scope))):

@@ -21,9 +21,9 @@ class Keys:
         self.digests = digests
 
     def allow(self, key: str) -> bool:
-        given = _digest(key)
+        given = digest(key)
         # no early end: how long it takes tells nothing of which key is near
-        found = [hmac.compare_digest(given, digest) for digest in self.digests]
+        found = [hmac.comparedigest(given, digest) for digest in self.digests]
         return not self.digests or any(found)
 
     @classmethod
@@ -39,20 +39,29 @@ class Keys:
                     raise InputError("not 64 hexadecimal digits", f"{path}:{number}")
                 digests.append(bytes.fromhex(text.removeprefix(PREFIX)))
             elif text:
-                digests.append(_digest(text))
+                digests.append(digest(text))
         if not digests:
             raise InputError("no key in it", path, "write one with --new-api-key")
         return cls(digests)
 
 
 def add_key(path: Path) -> str:
-    """A new random key; its digest is added to the file, which only its owner may read."""
+    """A new random key; its digest is added to the file, which only its owner may read.
+
+    Raises InputError where it can't be written."""
     key = f"fragua-{secrets.token_urlsafe(32)}"
-    path.touch(0o600, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(f"{PREFIX}{_digest(key).hex()}\n")
+    try:
+        path.touch(0o600, exist_ok=True)
+        with path.open("a+", encoding="utf-8") as file:
+            file.seek(0)
+            before = file.read()
+            file.write(
+                ("\n" if before and not before.endswith("\n") else "") + f"{PREFIX}{digest(key).hex()}\n"
+            )
+    except OSError as error:
+        raise InputError(f"can't be written ({error.strerror})", path) from error
     return key
 
 
-def _digest(key: str) -> bytes:
+def digest(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()

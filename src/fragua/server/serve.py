@@ -15,7 +15,7 @@ from pydantic import Field
 
 from fragua.errors import InputError
 from fragua.server.app import make_app
-from fragua.server.gate import Gate
+from fragua.server.gate import LOG, Gate
 from fragua.server.hosted import Hosting
 from fragua.server.keys import Keys
 from fragua.server.loopback import NAMES, LoopbackOnly
@@ -23,11 +23,10 @@ from fragua.settings import Settings
 
 
 class ServerSettings(Settings):
-    """How it is reached, and by whom."""
+    """How it is reached."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
-    api_key_file: Path | None = None
     origins: tuple[str, ...] = ()
     max_body_mib: int = Field(default=8, ge=1)
     drain_s: int = Field(default=30, ge=0, description="after SIGTERM, answers may go on for so long")
@@ -52,16 +51,16 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(hosting: Hosting, settings: ServerSettings, opened: Callable[[str], None]) -> None:
+def serve(hosting: Hosting, keys: Keys, settings: ServerSettings, opened: Callable[[str], None]) -> None:
     """Serves until SIGTERM or Ctrl-C; `opened` is given the address once it answers.
 
-    Raises InputError for a key file without keys, or an address that can't be listened on."""
-    keys = Keys([]) if settings.api_key_file is None else Keys.read(settings.api_key_file)
+    Raises InputError for an address that can't be listened on."""
     app = make_app(hosting, settings.origins, settings.chats)
     here = settings.host in NAMES
     app.add_middleware(LoopbackOnly, names=NAMES if here else None, origins=settings.origins)
     gate = Gate(app, keys, settings.max_body_mib << 20, settings.log_contents)
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(message)s")
+    LOG.setLevel(logging.INFO)
     with closing(_listening(settings)) as listening:
         port = listening.getsockname()[1]
         shown = f"[{settings.host}]" if ":" in settings.host else settings.host

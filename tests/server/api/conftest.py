@@ -48,10 +48,10 @@ def served_here(folder: Path, **settings: int | bool) -> Iterator[Here]:
     from fragua.server.app import make_app
     from fragua.server.gate import Gate
     from fragua.server.hosted import EngineSettings, load_models
-    from fragua.server.keys import Keys, _digest
+    from fragua.server.keys import Keys, digest
 
     hosting = load_models([f"tiny={folder}"], EngineSettings.parse(settings))
-    gate = Gate(make_app(hosting), Keys([_digest(KEY)]), BODY_BYTES)
+    gate = Gate(make_app(hosting), Keys([digest(KEY)]), BODY_BYTES)
     server = uvicorn.Server(uvicorn.Config(gate, port=0, log_config=None, timeout_graceful_shutdown=5))
     thread = threading.Thread(target=server.run)
     thread.start()

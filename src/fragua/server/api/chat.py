@@ -67,13 +67,8 @@ async def begin(model: Hosted, body: ChatBody) -> Turn:
     try:
         turn.begin(prompt)
     except InputError as error:
-        raise api_error(error, _field(error)) from error
+        raise api_error(error, "messages" if error.place == "prompt" else None) from error
     return turn
-
-
-def _field(error: InputError) -> str | None:
-    names = {"constraint": "response_format", "stop_ids": "stop_token_ids", "prompt": "messages"}
-    return names.get(error.place or "", error.place)
 
 
 async def _whole(model: Hosted, body: ChatBody, turn: Turn) -> dict[str, Any]:

@@ -79,17 +79,10 @@ class Continuing:
         try:
             for prompt in prompts:
                 check_length(model, prompt, sampling, "prompt")
-                self.tickets.append(self._submit(prompt, sampling))
+                self.tickets.append(model.engine.submit(prompt, sampling, n=self.n))
         except Exception:
             self.abort()
             raise
-
-    def _submit(self, prompt: list[int], sampling: Sampling) -> Ticket:
-        try:
-            return self.model.engine.submit(prompt, sampling, n=self.n)
-        except InputError as error:
-            names = {"stop_ids": "stop_token_ids"}
-            raise api_error(error, names.get(error.place or "", error.place)) from error
 
     def abort(self) -> None:
         for ticket in self.tickets:

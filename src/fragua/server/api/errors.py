@@ -15,6 +15,15 @@ from fragua.inference.engine.engine import Busy
 
 TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
+FIELDS = {
+    "prompt": "prompt",
+    "logit_bias": "logit_bias",
+    "stop_ids": "stop_token_ids",
+    "constraint": "response_format",
+    "prompt_logprobs": "logprobs",
+}
+"""By which name a body has what the engine refuses."""
+
 
 class ApiError(Exception):
     """An answer other than 2xx."""
@@ -53,7 +62,8 @@ def api_error(error: Exception, param: str | None = None) -> ApiError:
         return ApiError(429, str(error), code="queue_full", headers={"retry-after": "1"})
     if isinstance(error, InputError):
         message = error.message if error.mend is None else f"{error.message}; {error.mend}"
-        return ApiError(400, message, param=param, code="invalid_value")
+        named = param or FIELDS.get(error.place or "")
+        return ApiError(400, message, param=named, code="invalid_value")
     if isinstance(error, FraguaError):
         return ApiError(503, "the model can't answer now", code="unavailable", headers={"retry-after": "5"})
     return ApiError(500, "the server broke on this request", code="internal_error")

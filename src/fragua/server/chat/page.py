@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from html import escape
@@ -54,13 +55,8 @@ class ChatPage:
     def __init__(
         self, hosting: Hosting, conversations: Conversations, visitor: str, held: Conversation, say: Say
     ):
-        self.hosting, self.conversations, self.visitor, self.held, self.say = (
-            hosting,
-            conversations,
-            visitor,
-            held,
-            say,
-        )
+        self.hosting, self.conversations, self.say = hosting, conversations, say
+        self.visitor, self.held = visitor, held
         self.turn: Turn | None = None
         self.text = ""
         self.probabilities = False
@@ -132,7 +128,7 @@ class ChatPage:
                     self._draw_user(place, message)
                 elif message["role"] == "assistant":
                     Answer(self.say, self.model.name, self.probabilities).draw(message)
-            if self.held.messages and self.held.messages[-1]["role"] == "assistant" and self.turn is None:
+            if self.held.messages and self.turn is None:
                 button(self.say("Otra respuesta", "Regenerate"), self.regenerate, style="plain")
 
     def _draw_user(self, place: int, message: dict[str, Any]) -> None:
@@ -192,6 +188,7 @@ class ChatPage:
         self.conversations.delete(self.visitor, name)
         if name == self.held.id:
             self.stop()
+            self.held = Conversation()
             ui.navigate.to("/")
         else:
             self._draw_list()
@@ -237,6 +234,7 @@ class ChatPage:
         if self.turn is not None:
             return
         self.wrong.set_content("")
+        held = self.held
         message: dict[str, Any] = {"role": "assistant", "content": "", "shown": {"calls": [], "tokens": []}}
         try:
             self.turn = turn = self._begin()
@@ -256,8 +254,9 @@ class ChatPage:
             self.wrong.set_content(escape(str(error)))
         finally:
             self.turn = None
-            self.held.messages.append(message)
-            self._keep()
+            held.messages.append(message)
+            if self.held is held:  # else it was deleted meanwhile
+                self._keep()
             self._busy(False)
             self._draw_turns()
 
@@ -274,7 +273,7 @@ class ChatPage:
                 drawn = now
                 answer.update(message)
                 self.speed.set_content(f"{count / (now - started):.1f} tokens/s")
-        shown["reason"] = happening.finish_reason
+        shown |= {"reason": happening.finish_reason, "steps": turn.steps.get(0, [])}
 
     def _begin(self) -> Turn:
         """Raises InputError for a setting that is out of range."""
@@ -282,7 +281,10 @@ class ChatPage:
         system = settings.get("system", "").strip()
         messages = [{"role": "system", "content": system}] if system else []
         for message in self.held.messages:
-            messages.append({"role": message["role"], "content": message["content"]})
+            shown = message.get("shown", {})
+            messages += shown.get("steps", [])
+            content = message["content"][shown.get("since", 0) :]
+            messages.append({"role": message["role"], "content": content})
         chosen = {
             name: settings.get(name, default)
             for name, default in (("temperature", 0.7), ("top_p", 0.95), ("max_tokens", 512))
@@ -343,6 +345,7 @@ def take(message: dict[str, Any], happening: Happening) -> None:
         waiting = [call for call in calls if not call[2]]
         if waiting:
             waiting[0][2] = happening.result
+        message["shown"]["since"] = len(message["content"])
 
 
 def _told(tokenizer: Any, written: Written) -> tuple[str, float, list[tuple[str, float]]]:
@@ -376,6 +379,4 @@ def _choice(label: str, names: Sequence[str], chosen: str, on_change: Callable[[
 
 def _quoted(text: str) -> str:
     """As JavaScript has it, inside of a script in HTML too."""
-    import json
-
     return json.dumps(text).replace("<", "\\u003c")
