@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from fragua.errors import InputError
-from fragua.inference.engine import Result, Sampling, Ticket, TokenLogprob
+from fragua.inference.engine import Result, Ticket, TokenLogprob
 from fragua.inference.releasing import Releaser, Written
 from fragua.server.api.answering import (
     as_json,
