@@ -283,6 +283,26 @@ def test_asking_people(tells: Tells, command: str, told: str) -> None:
     assert told in tells(*command.split())
 
 
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("serve", "MODEL: no model named; fragua serve DIRECTORY"),
+        ("serve nowhere", "nowhere: no such directory"),
+        ("serve model m=model x=model m=foreign", "two models are called m"),
+        ("serve cut", "model.safetensors"),
+        ("serve model --port 99999", "port"),
+        ("serve model --max-concurrent 0", "max_concurrent"),
+        ("serve model --api-key-file nowhere.txt", "nowhere.txt: no such file"),
+        ("serve model --api-key-file empty.txt", "empty.txt: no key in it; write one with --new-api-key"),
+        ("serve --new-api-key", "--new-api-key: no file to add it to"),
+        ("serve model --host 203.0.113.1 --no-pages", "203.0.113.1:8000: can't listen there"),
+        ("serve model --port 0 --chats text.txt", "text.txt: can't hold conversations"),
+    ],
+)
+def test_serving(tells: Tells, command: str, told: str) -> None:
+    assert told in tells(*command.split())
+
+
 def test_a_prompt_that_is_too_long_says_by_how_much_and_what_to_do(tells: Tells) -> None:
     told = tells("generate", "model", "-p", "hierro " * 200)
     assert "do not fit: the context holds 96" in told and "slide" in told

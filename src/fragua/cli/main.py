@@ -19,6 +19,7 @@ from fragua.cli.import_ import import_
 from fragua.cli.plan import plan
 from fragua.cli.pretrain import pretrain
 from fragua.cli.run import run
+from fragua.cli.serve import serve
 from fragua.errors import FraguaError
 
 app = typer.Typer(
@@ -55,6 +56,7 @@ app.command()(finetune)
 app.add_typer(align.app, name="align")
 app.command()(generate)
 app.command()(chat)
+app.command()(serve)
 app.command()(evaluate)
 app.command()(export)
 app.command("import")(import_)

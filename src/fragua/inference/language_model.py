@@ -100,14 +100,14 @@ class LanguageModel:
         An encoder-decoder reads the prompt and writes its answer. With `beams` the likeliest text is searched for;
         `n_best` gives the next best as `others`."""
         parsed = Options.parse(options, "generate")
-        prompts = [self._prompt(text) for text in ([prompt] if isinstance(prompt, str) else prompt)]
+        prompts = [self.prompt_ids(text) for text in ([prompt] if isinstance(prompt, str) else prompt)]
         completions = self._complete(prompts, parsed, self.text_ending)
         return completions[0] if isinstance(prompt, str) else completions
 
     def stream(self, prompt: str, **options: Any) -> Iterator[Piece]:
         """As `generate`, a piece for each token; the last has the finish reason. What an encoder-decoder writes, and
         what beams find, comes as one piece."""
-        ids, parsed = self._prompt(prompt), Options.parse(options, "stream")
+        ids, parsed = self.prompt_ids(prompt), Options.parse(options, "stream")
         if parsed.beams > 1 or isinstance(self.model, EncoderDecoder):
             whole = self._complete([ids], parsed, self.text_ending)[0]
             return iter([Piece(whole.text, whole.tokens, whole.logprobs or [], whole.finish_reason)])
@@ -225,7 +225,8 @@ class LanguageModel:
         described = [schema(tool) for tool in tools] if tools else None
         return self.tokenizer.encode_chat(list(messages), tools=described, add_generation_prompt=True).ids
 
-    def _prompt(self, text: str) -> list[int]:
+    def prompt_ids(self, text: str) -> list[int]:
+        """The tokens that `generate` continues. Raises InputError for an empty text that can't be begun anew."""
         if isinstance(self.model, EncoderDecoder):
             return self.tokenizer.framed(text).ids
         ids = self.tokenizer.source(text)

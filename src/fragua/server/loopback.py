@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from urllib.parse import urlsplit
 
@@ -24,11 +24,12 @@ class LoopbackOnly:
     A browser sends what any page tells it to send, to 127.0.0.1 too: by a form, by a WebSocket, or by a name
     whose address is changed to 127.0.0.1 after the page was read (DNS rebinding). `Origin` and `Host` betray it."""
 
-    def __init__(self, app: ASGIApp):
-        self.app = app
+    def __init__(self, app: ASGIApp, names: frozenset[str] | None = NAMES, origins: Sequence[str] = ()):
+        """`names`: the hosts that may be meant, None for any; `origins`: other pages that may ask."""
+        self.app, self.names, self.origins = app, names, origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or _ours(Headers(scope=scope)):
+        if scope["type"] == "lifespan" or self._ours(Headers(scope=scope)):
             await self.app(scope, receive, send)
         elif scope["type"] == "websocket":
             await receive()
@@ -37,10 +38,10 @@ class LoopbackOnly:
             refusal = PlainTextResponse("this address answers only pages of its own", 403)
             await refusal(scope, receive, send)
 
-
-def _ours(headers: Headers) -> bool:
-    host, origin = headers.get("host", ""), headers.get("origin")
-    return urlsplit(f"//{host}").hostname in NAMES and origin in (None, f"http://{host}")
+    def _ours(self, headers: Headers) -> bool:
+        host, origin = headers.get("host", ""), headers.get("origin")
+        known = self.names is None or urlsplit(f"//{host}").hostname in self.names
+        return known and origin in (None, f"http://{host}", f"https://{host}", *self.origins)
 
 
 def serve_here(app: FastAPI, port: int, opened: Callable[[str], None]) -> None:

@@ -222,6 +222,11 @@ class Engine:
                 self._thread.start()
         return self
 
+    @property
+    def alive(self) -> bool:
+        """Whether its own thread does steps."""
+        return self._thread is not None and self._thread.is_alive()
+
     def close(self, *, drain: bool = True) -> None:
         """Takes no more requests; those it has are answered first, or given up where `drain` is False."""
         with self._queue:

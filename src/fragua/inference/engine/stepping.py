@@ -71,6 +71,7 @@ class Stepper:
             self.schedule.filled(turn.answer, turn.end + kept[turn.answer])
             if turn.whole and not turn.draws:
                 turn.answer.finish("length")
+            self.schedule.filled(turn.answer, turn.end + kept[turn.answer])
 
     def _guess(self, turns: Sequence[Turn]) -> None:
         """Guesses fill what the plan leaves of the step. An answer with a grammar has its forced tokens instead."""

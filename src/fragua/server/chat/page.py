@@ -1,0 +1,382 @@
+"""The chat page: conversations with the models that are served, and what is known of them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from nicegui import Client, ui
+from nicegui.element import Element
+from starlette.concurrency import run_in_threadpool
+
+from fragua.errors import FraguaError
+from fragua.inference.engine import Sampling
+from fragua.inference.releasing import Written
+from fragua.inference.tools import CALCULATOR
+from fragua.inference.turns import Happening, Turn
+from fragua.language import Say, speaker
+from fragua.server.api.answering import shown_token
+from fragua.server.chat.html import rendered, with_probabilities
+from fragua.server.chat.lineage import facts
+from fragua.server.chat.store import Conversation, Conversations
+from fragua.server.hosted import Hosted, Hosting
+from fragua.server.page import button, frame, page_lang, words, writing
+
+FOLDER = Path(__file__).parent
+TOP = 5
+"""Likeliest tokens that are told of each."""
+REDRAW_S = 0.08
+TITLE = 60
+
+
+def add_chat(hosting: Hosting, conversations: Conversations) -> None:
+    """Declares the pages `/` (a conversation anew) and `/chat/NAME`."""
+
+    def chat(request: Request, client: Client, name: str = "") -> None:
+        say, visitor = speaker(page_lang(request)), request.state.visitor
+        held = conversations.read(visitor, name) or Conversation()
+        with frame(request, say("Charlar", "Chat"), page_lang(request), FOLDER / "style.css"):
+            ui.add_head_html(f"<script>{(FOLDER / 'keys.js').read_text('utf-8')}</script>")
+            page = ChatPage(hosting, conversations, visitor, held, say)
+            client.on_delete(page.stop)
+
+    ui.page("/")(chat)
+    ui.page("/chat/{name}")(chat)
+
+
+class ChatPage:
+    """One conversation, in one tab of the browser."""
+
+    def __init__(
+        self, hosting: Hosting, conversations: Conversations, visitor: str, held: Conversation, say: Say
+    ):
+        self.hosting, self.conversations, self.say = hosting, conversations, say
+        self.visitor, self.held = visitor, held
+        self.turn: Turn | None = None
+        self.text = ""
+        self.probabilities = False
+        with ui.element("div").classes("chat"):
+            self.list = _region("nav", say("Conversaciones", "Conversations"))
+            with ui.element("div").classes("talk"):
+                self.turns = ui.element("div").classes("turns")
+                self.turns.props.update({"role": "log", "aria-live": "polite", "aria-busy": "false"})
+                self._ask()
+            self.about = _region("aside", say("El modelo", "The model"))
+        self._draw_list()
+        self._draw_turns()
+        with self.about:
+            self._draw_about()
+
+    @property
+    def model(self) -> Hosted:
+        found = self.hosting.find(self.held.settings.get("model")) or self.hosting.find(None)
+        assert found is not None, "at least one is served"
+        return found
+
+    # ---- what is seen
+
+    def _ask(self) -> None:
+        say = self.say
+        with ui.element("div").classes("ask"):
+            self.wrong = words("p", "").classes("wrong")
+            self.wrong.props["role"] = "alert"
+            self.field = writing(say("Tu mensaje", "Your message"), "", self._typed, 3)
+            with ui.element("div").classes("row"):
+                self.send_button = button(say("Enviar", "Send"), self.send, style="strong send")
+                self.stop_button = button(say("Detener", "Stop"), self.stop, key="Escape")
+                self.stop_button.set_visibility(False)
+                self.sure_button = button(
+                    say("Probabilidades", "Probabilities"), self._turn_probabilities, "p", "plain"
+                )
+                self.sure_button.props["aria-pressed"] = "false"
+
+    def _typed(self, text: str) -> None:
+        self.text = text
+
+    def _draw_list(self) -> None:
+        self.list.clear()
+        with self.list:
+            words("h2", self.say("Conversaciones", "Conversations"))
+            ui.html(f'<a class="button" href="/">{self.say("Nueva", "New")}</a>', sanitize=False)
+            with ui.element("ul"):
+                for name, title in self.conversations.list(self.visitor):
+                    self._draw_entry(name, title)
+
+    def _draw_entry(self, name: str, title: str) -> None:
+        now = ' aria-current="page"' if name == self.held.id else ""
+        with ui.element("li"):
+            ui.html(f'<a href="/chat/{name}"{now}>{escape(title)}</a>', tag="span", sanitize=False).style(
+                "flex: 1; min-width: 0; display: flex"
+            )
+            remove = button("✕", lambda: self._delete(name), style="plain")
+            remove.props["aria-label"] = f"{self.say('Borrar', 'Delete')}: {title}"
+
+    def _draw_turns(self) -> None:
+        self.turns.clear()
+        with self.turns:
+            if not self.held.messages:
+                words("p", self.say("Escribe algo para empezar.", "Write something to begin.")).classes(
+                    "note"
+                )
+            for place, message in enumerate(self.held.messages):
+                if message["role"] == "user":
+                    self._draw_user(place, message)
+                elif message["role"] == "assistant":
+                    Answer(self.say, self.model.name, self.probabilities).draw(message)
+            if self.held.messages and self.turn is None:
+                button(self.say("Otra respuesta", "Regenerate"), self.regenerate, style="plain")
+
+    def _draw_user(self, place: int, message: dict[str, Any]) -> None:
+        with ui.element("article").classes("turn user"):
+            words("p", self.say("Tú", "You")).classes("who")
+            words("p", message["content"]).classes("told said")
+            with ui.element("div").classes("under"):
+                button(self.say("Editar", "Edit"), lambda: self.edit(place), style="plain")
+
+    def _draw_about(self) -> None:
+        say = self.say
+        words("h2", say("El modelo", "The model"))
+        if len(self.hosting.models) > 1:
+            _choice(say("Modelo", "Model"), list(self.hosting.models), self.model.name, self._choose_model)
+        with ui.element("dl"):
+            for name, value in (("", self.model.name), *facts(self.model, say)):
+                words("dt", name or say("nombre", "name"))
+                words("dd", value)
+            words("dt", say("velocidad", "speed"))
+            self.speed = words("dd", "–")
+        words("h2", say("Ajustes", "Settings"))
+        settings = self.held.settings
+        writing(
+            say("Instrucciones del sistema", "System prompt"),
+            settings.get("system", ""),
+            lambda text: self._set("system", text),
+            3,
+        )
+        for name, label, default, step in (
+            ("temperature", say("Temperatura", "Temperature"), 0.7, 0.1),
+            ("top_p", "Top-p", 0.95, 0.05),
+            ("max_tokens", say("Tokens como mucho", "Tokens at most"), 512, 1),
+        ):
+            _number(label, settings.get(name, default), step, lambda text, name=name: self._set(name, text))  # type: ignore[misc]
+
+    # ---- what is done
+
+    def _set(self, name: str, value: str) -> None:
+        self.held.settings[name] = value
+        if self.held.messages:
+            self.conversations.write(self.visitor, self.held)
+
+    def _choose_model(self, name: str) -> None:
+        self._set("model", name)
+        self.about.clear()
+        with self.about:
+            self._draw_about()
+
+    def _turn_probabilities(self) -> None:
+        self.probabilities = not self.probabilities
+        self.sure_button.props["aria-pressed"] = str(self.probabilities).lower()
+        self.sure_button.update()
+        if self.turn is None:
+            self._draw_turns()
+
+    def _delete(self, name: str) -> None:
+        self.conversations.delete(self.visitor, name)
+        if name == self.held.id:
+            self.stop()
+            self.held = Conversation()
+            ui.navigate.to("/")
+        else:
+            self._draw_list()
+
+    def edit(self, place: int) -> None:
+        """The message back into the field; it and what followed leave the conversation."""
+        if self.turn is None:
+            self._write(self.held.messages[place]["content"])
+            del self.held.messages[place:]
+            self._draw_turns()
+
+    async def regenerate(self) -> None:
+        """The last question answered anew."""
+        while self.held.messages and self.held.messages[-1]["role"] != "user":
+            self.held.messages.pop()
+        await self._answer()
+
+    async def send(self) -> None:
+        if self.turn is not None or not self.text.strip():
+            return
+        self.held.messages.append({"role": "user", "content": self.text})
+        if not self.held.title:
+            self.held.title = " ".join(self.text.split())[:TITLE]
+        self._write("")
+        self._keep()
+        ui.navigate.history.replace(f"/chat/{self.held.id}")
+        await self._answer()
+
+    def stop(self) -> None:
+        if self.turn is not None:
+            self.turn.abort()
+
+    def _write(self, text: str) -> None:
+        self.text = text
+        self.field.run_method("focus")
+        ui.run_javascript(f"document.querySelector('.ask textarea').value = {_quoted(text)}")
+
+    def _keep(self) -> None:
+        self.conversations.write(self.visitor, self.held)
+        self._draw_list()
+
+    async def _answer(self) -> None:
+        if self.turn is not None:
+            return
+        self.wrong.set_content("")
+        held = self.held
+        message: dict[str, Any] = {"role": "assistant", "content": "", "shown": {"calls": [], "tokens": []}}
+        try:
+            self.turn = turn = self._begin()
+            turn.begin(await run_in_threadpool(turn.prompt))
+        except FraguaError as error:
+            self.turn = None
+            self.wrong.set_content(escape(str(error)))
+            return
+        self._busy(True)
+        self._draw_turns()
+        with self.turns:
+            answer = Answer(self.say, self.model.name, self.probabilities)
+            answer.draw(message, busy=True)
+        try:
+            await self._follow(turn, message, answer)
+        except FraguaError as error:
+            self.wrong.set_content(escape(str(error)))
+        finally:
+            self.turn = None
+            held.messages.append(message)
+            if self.held is held:  # else it was deleted meanwhile
+                self._keep()
+            self._busy(False)
+            self._draw_turns()
+
+    async def _follow(self, turn: Turn, message: dict[str, Any], answer: Answer) -> None:
+        tokenizer, shown = self.model.lm.tokenizer, message["shown"]
+        started = drawn = time.monotonic()
+        count = 0
+        async for happening in turn:
+            take(message, happening)
+            shown["tokens"] += [_told(tokenizer, written) for written in happening.tokens]
+            count += len(happening.tokens)
+            now = time.monotonic()
+            if now - drawn > REDRAW_S:
+                drawn = now
+                answer.update(message)
+                self.speed.set_content(f"{count / (now - started):.1f} tokens/s")
+        shown |= {"reason": happening.finish_reason, "steps": turn.steps.get(0, [])}
+
+    def _begin(self) -> Turn:
+        """Raises InputError for a setting that is out of range."""
+        settings = self.held.settings
+        system = settings.get("system", "").strip()
+        messages = [{"role": "system", "content": system}] if system else []
+        for message in self.held.messages:
+            shown = message.get("shown", {})
+            messages += shown.get("steps", [])
+            content = message["content"][shown.get("since", 0) :]
+            messages.append({"role": message["role"], "content": content})
+        chosen = {
+            name: settings.get(name, default)
+            for name, default in (("temperature", 0.7), ("top_p", 0.95), ("max_tokens", 512))
+        }
+        return Turn(
+            self.model.engine, messages, Sampling.parse(chosen | {"logprobs": TOP}), run=(CALCULATOR,)
+        )
+
+    def _busy(self, busy: bool) -> None:
+        self.stop_button.set_visibility(busy)
+        self.send_button.props["disabled"] = busy
+        self.send_button.update()
+        self.turns.props["aria-busy"] = str(busy).lower()
+        self.turns.update()
+
+
+class Answer:
+    """One answer on the page, while it is written and after."""
+
+    def __init__(self, say: Say, who: str, probabilities: bool):
+        self.say, self.who, self.probabilities = say, who, probabilities
+
+    def draw(self, message: dict[str, Any], busy: bool = False) -> None:
+        with ui.element("article").classes("turn assistant busy" if busy else "turn assistant"):
+            words("p", self.who).classes("who")
+            self.calls = ui.html("", sanitize=False)
+            self.said = ui.html("", sanitize=False).classes("said")
+            self.update(message)
+            if message["shown"].get("reason") == "length":
+                words("p", self.say("(se acabó el sitio)", "(no room was left)")).classes("note")
+
+    def update(self, message: dict[str, Any]) -> None:
+        shown = message["shown"]
+        self.calls.set_content("".join(map(self._call, shown["calls"])))
+        if self.probabilities and shown["tokens"]:
+            tokens = with_probabilities(shown["tokens"])
+            self.said.set_content(f'<div class="tokens" role="group">{tokens}</div>')
+        else:
+            self.said.set_content(rendered(message["content"]))
+
+    def _call(self, call: Sequence[str]) -> str:
+        name, arguments, result = (escape(text) for text in call)
+        used = self.say("usó", "used")
+        return (
+            f"<details><summary>{used} <b>{name}</b> → {result or '…'}</summary>"
+            f"<pre>{arguments}\n→ {result}</pre></details>"
+        )
+
+
+def take(message: dict[str, Any], happening: Happening) -> None:
+    """Into the message what happened while it was written."""
+    calls = message["shown"]["calls"]
+    message["content"] += happening.text
+    if happening.call is not None:
+        function = happening.call["function"]
+        calls.append([function["name"], str(function["arguments"]), ""])
+    if happening.result is not None:
+        waiting = [call for call in calls if not call[2]]
+        if waiting:
+            waiting[0][2] = happening.result
+        message["shown"]["since"] = len(message["content"])
+
+
+def _told(tokenizer: Any, written: Written) -> tuple[str, float, list[tuple[str, float]]]:
+    token, logprob, top = written.logprob
+    return shown_token(tokenizer, token), logprob, [(shown_token(tokenizer, other), p) for other, p in top]
+
+
+def _region(tag: str, label: str) -> Element:
+    made = ui.element(tag).classes("panel")
+    made.props["aria-label"] = label
+    return made
+
+
+def _number(label: str, value: Any, step: float, on_input: Callable[[str], None]) -> None:
+    with ui.element("label").classes("labelled"):
+        words("span", label)
+        made = ui.element("input").classes("field")
+        made.props.update(type="number", value=value, step=step, min=0)
+        made.on("change", lambda event: on_input(event.args), js_handler="(e) => emit(e.target.value)")
+
+
+def _choice(label: str, names: Sequence[str], chosen: str, on_change: Callable[[str], None]) -> None:
+    with ui.element("label").classes("labelled"):
+        words("span", label)
+        with ui.element("select").classes("field") as made:
+            for name in names:
+                option = words("option", name)
+                option.props.update({"value": name} | ({"selected": True} if name == chosen else {}))
+        made.on("change", lambda event: on_change(event.args), js_handler="(e) => emit(e.target.value)")
+
+
+def _quoted(text: str) -> str:
+    """As JavaScript has it, inside of a script in HTML too."""
+    return json.dumps(text).replace("<", "\\u003c")
