@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -21,6 +21,8 @@ NAMES = {
     "tags": ("tags", "ner_tags", "labels"),
 }
 """How columns are called, the first that is there; `columns` names others."""
+OUTSIDE = "O"
+"""The tag of a word that is of no span."""
 NEEDED: dict[Task, tuple[str, ...]] = {
     "classify": ("text", "label"),
     "pair": ("text", "pair", "label"),
@@ -70,6 +72,34 @@ def label_names(examples: list[Example], task: Task) -> tuple[str, ...]:
         key=lambda name: (0, int(name), "") if name.isdecimal() else (1, 0, name),
     )
     return tuple(names)
+
+
+class Span(NamedTuple):
+    """Words start to stop, stop not included."""
+
+    label: str
+    start: int
+    stop: int
+
+
+def spans(tags: Sequence[str]) -> list[Span]:
+    """What BIO tags mark. A span also begins where the label changes without a `B-`, as in conlleval."""
+    found: list[Span] = []
+    begun: tuple[str, int] | None = None
+    for place, tag in enumerate([*tags, OUTSIDE]):
+        mark, _, label = tag.partition("-")
+        inside = mark in ("B", "I") and bool(label)
+        if begun and not (inside and mark == "I" and label == begun[0]):
+            found.append(Span(begun[0], begun[1], place))
+            begun = None
+        if inside and begun is None:
+            begun = label, place
+    return found
+
+
+def marks_spans(names: Sequence[str]) -> bool:
+    """Whether tags are BIO's."""
+    return any(name.startswith(("B-", "I-")) for name in names)
 
 
 def _rows(path: Path, task: Task) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from fragua.corpus.labelled import spans
+
 BINS = 10
-OUTSIDE = "O"
 
 
 def judge_labels(probabilities_NL: np.ndarray, targets_N: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
@@ -63,34 +64,6 @@ def judge_numbers(told_N: np.ndarray, targets_N: np.ndarray) -> dict[str, Any]:
         "pearson": _correlation(told_N, targets_N),
         "spearman": _correlation(_ranks(told_N), _ranks(targets_N)),
     }
-
-
-class Span(NamedTuple):
-    """Words start to stop, stop not included."""
-
-    label: str
-    start: int
-    stop: int
-
-
-def spans(tags: Sequence[str]) -> list[Span]:
-    """What BIO tags mark. A span also begins where the label changes without a `B-`, as in conlleval."""
-    found: list[Span] = []
-    begun: tuple[str, int] | None = None
-    for place, tag in enumerate([*tags, OUTSIDE]):
-        mark, _, label = tag.partition("-")
-        inside = mark in ("B", "I") and bool(label)
-        if begun and not (inside and mark == "I" and label == begun[0]):
-            found.append(Span(begun[0], begun[1], place))
-            begun = None
-        if inside and begun is None:
-            begun = label, place
-    return found
-
-
-def marks_spans(names: Sequence[str]) -> bool:
-    """Whether tags are BIO's."""
-    return any(name.startswith(("B-", "I-")) for name in names)
 
 
 def judge_spans(told: Sequence[Sequence[str]], targets: Sequence[Sequence[str]]) -> dict[str, Any]:
