@@ -58,20 +58,13 @@ def read_labelled(path: Path, task: Task, columns: Mapping[str, str] | None = No
     return examples
 
 
-def label_names(examples: list[Example], task: Task) -> tuple[str, ...]:
-    """The labels of the rows in order, numbers as numbers; of one that is a number itself, none."""
-    if task == "regress":
-        return ("value",)
-    found = {
-        name
-        for each in examples
-        for name in (each.target if isinstance(each.target, tuple) else [each.target])
-    }
-    names = sorted(
-        (str(name) for name in found),
-        key=lambda name: (0, int(name), "") if name.isdecimal() else (1, 0, name),
+def label_names(examples: Sequence[Example]) -> tuple[str, ...]:
+    """The labels, or tags, of the rows in their order: whole numbers by size, before words."""
+    targets = [each.target if isinstance(each.target, tuple) else (str(each.target),) for each in examples]
+    found = {label for labels in targets for label in labels}
+    return tuple(
+        sorted(found, key=lambda label: (not label.isdecimal(), len(label) * label.isdecimal(), label))
     )
-    return tuple(names)
 
 
 class Span(NamedTuple):

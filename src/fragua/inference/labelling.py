@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from fragua.corpus.labelled import OUTSIDE, marks_spans, spans
 from fragua.errors import InputError
@@ -16,6 +15,8 @@ from fragua.inference.encoding import batches
 from fragua.models.calls import Model
 from fragua.tokens.tokenizer import Framed, Tokenizer
 
+Worded = tuple[str, list[tuple[int, int]]]
+"""A text, and where each of its words begins and ends."""
 WORD = re.compile(r"\w+|[^\w\s]")
 
 
@@ -67,7 +68,7 @@ def framed_words(
     return (framed if framed.ids else Framed([tokenizer.end_id or 0], [0])), places
 
 
-def joined(words: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
+def joined(words: Sequence[str]) -> Worded:
     """The text of words, and where each begins and ends in it."""
     stops = np.cumsum([len(word) + 1 for word in words]) - 1
     bounds = [(int(stop) - len(word), int(stop)) for word, stop in zip(words, stops, strict=True)]
@@ -85,14 +86,18 @@ def text_logits(model: Model, tokenizer: Tokenizer, texts: Sequence[tuple[str, s
     return logits_NL
 
 
+def softmax(logits_NL: np.ndarray) -> np.ndarray:
+    """Probabilities of the labels, float32 [n, labels]."""
+    return torch.from_numpy(logits_NL).softmax(-1).numpy()
+
+
 def classify(model: Model, tokenizer: Tokenizer, texts: Sequence[str | tuple[str, str]]) -> list[Labelled]:
     """The label of each text, or pair of texts. Raises InputError where the model has no such head."""
     names = model.config.label_names
     if model.config.task != "label" or len(names) < 2:
         what = f"this {model.config.family} has no head for labels of texts"
         raise InputError(what, "classify", "a directory with a sequence classifier is needed")
-    logits = text_logits(model, tokenizer, [_pair(text) for text in texts])
-    rows = torch.from_numpy(logits).softmax(-1).tolist()
+    rows = softmax(text_logits(model, tokenizer, [_pair(text) for text in texts])).tolist()
     return [Labelled(*_best(row, names), dict(zip(names, row, strict=True))) for row in rows]
 
 
@@ -105,39 +110,38 @@ def regress(model: Model, tokenizer: Tokenizer, texts: Sequence[str | tuple[str,
 
 
 @torch.inference_mode()
-def tag(
-    model: Model, tokenizer: Tokenizer, texts: Sequence[str | Sequence[str]], cut: bool = False
-) -> list[Tagged]:
+def word_probabilities(model: Model, tokenizer: Tokenizer, texts: Sequence[Worded]) -> list[np.ndarray]:
+    """float32 [words, labels] a text. Words that have no token, or are beyond the context, are outside."""
+    outside_L = np.array([name == OUTSIDE for name in model.config.label_names], dtype=np.float32)
+    framed = [framed_words(tokenizer, text, bounds, model.config.context) for text, bounds in texts]
+    found = [np.tile(outside_L, (len(bounds), 1)) for _, bounds in texts]
+    for texts_B, ids_BT, mask_BT, types_BT in batches(model, [each for each, _ in framed]):
+        probabilities_BTL = model.judge(model.labelled_states(ids_BT, mask_BT, types_BT)).float().softmax(-1)
+        for text, probabilities_TL in zip(texts_B, probabilities_BTL.cpu().numpy(), strict=True):
+            for word, place in enumerate(framed[text][1]):
+                if place is not None:
+                    found[text][word] = probabilities_TL[place]
+    return found
+
+
+def tag(model: Model, tokenizer: Tokenizer, texts: Sequence[str | Sequence[str]]) -> list[Tagged]:
     """The tags of the words of each text; letters and digits are words, and each mark is one, or words as given.
 
-    Raises InputError where the model has no such head, and for a text over the context unless it may be `cut`: words
-    beyond are then outside."""
+    Raises InputError where the model has no such head, and for a text over the context."""
     names = model.config.label_names
     if model.config.task != "tag":
         what = f"this {model.config.family} has no head for tags of words"
         raise InputError(what, "tag", "make one with: fragua finetune MODEL --task tag")
     read = [_worded(text) for text in texts]
-    if not cut:
-        for number, (text, _) in enumerate(read):
-            if (size := len(tokenizer.framed(text).ids)) > model.config.context:
-                what = f"{size} tokens do not fit: the context holds {model.config.context}"
-                raise InputError(what, f"tag, text {number + 1}", "give it sentence by sentence")
-    framed = [framed_words(tokenizer, text, bounds, model.config.context) for text, bounds in read]
-    rows: dict[int, list[list[float]]] = {}
-    for places, ids_BT, mask_BT, types_BT in batches(model, [each for each, _ in framed]):
-        probabilities_BTL = model.judge(model.labelled_states(ids_BT, mask_BT, types_BT)).float().softmax(-1)
-        for row, place in enumerate(places):
-            rows[place] = _at(probabilities_BTL[row], framed[place][1], names)
-    return [_tagged(text, bounds, rows[place], names) for place, (text, bounds) in enumerate(read)]
+    for number, (text, _) in enumerate(read, 1):
+        if (size := len(tokenizer.framed(text).ids)) > model.config.context:
+            what = f"{size} tokens do not fit: the context holds {model.config.context}"
+            raise InputError(what, f"tag, text {number}", "give it sentence by sentence")
+    rows = word_probabilities(model, tokenizer, read)
+    return [_tagged(*each, row.tolist(), names) for each, row in zip(read, rows, strict=True)]
 
 
-def _at(probabilities_TL: Tensor, places: Sequence[int | None], names: Sequence[str]) -> list[list[float]]:
-    """A row of probabilities a word; one that has no token is outside."""
-    outside = [float(name == OUTSIDE) for name in names]
-    return [outside if place is None else probabilities_TL[place].tolist() for place in places]
-
-
-def _worded(text: str | Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
+def _worded(text: str | Sequence[str]) -> Worded:
     if not isinstance(text, str):
         return joined(text)
     return text, [word.span() for word in WORD.finditer(text)]

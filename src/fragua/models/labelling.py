@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from torch import nn
 
 from fragua.errors import InputError
 from fragua.models.build import build
@@ -22,14 +21,14 @@ def with_head(
     task: Literal["label", "tag"],
     names: Sequence[str],
     *,
-    pooling: Pooling | None = None,
+    pooling: Literal["family", "mean"] = "family",
     pad_id: int | None = None,
     seed: int = 0,
 ) -> Model:
     """The same body, its parameters shared, under a head for these labels; a single one is a number to be told.
 
-    A head that is there already for the same labels is kept. `pooling`: mean, or None for what the family has.
-    `pad_id` is noted where the config has none. Raises InputError for tags of an encoder-decoder."""
+    A head that is there already for the same labels is kept. `pooling`: the mean of all states, or as the family has
+    it. `pad_id` is noted where the config has none. Raises InputError for tags of an encoder-decoder."""
     old = model.config
     if task == "tag" and old.encoder_layers:
         raise InputError(f"{old.family} tags no words", "--task", "take an encoder or a decoder")
@@ -48,7 +47,11 @@ def with_head(
                 deviation = SMALL if name.startswith("classifier.") else parameter.shape[-1] ** -0.5
                 noise = torch.randn(parameter.shape, generator=generator) * deviation
                 parameter.copy_(noise if parameter.ndim == 2 else torch.zeros_like(parameter))
-    kept = (old.task, old.label_names, old.pooling) == (task, made.config.label_names, made.config.pooling)
+    kept = len(names) > 1 and (old.task, old.label_names, old.pooling) == (
+        task,
+        made.config.label_names,
+        made.config.pooling,
+    )
     wanted = made.state_dict(keep_vars=True)
     body = {
         name: tensor
@@ -59,10 +62,19 @@ def with_head(
     return made.to(model.device)
 
 
-def head_parameters(model: Model) -> list[nn.Parameter]:
-    """What is learned where the body stands still."""
-    own = (*HEAD, "pooler.") if model.config.task == "label" else HEAD
-    return [parameter for name, parameter in model.named_parameters() if name.startswith(own)]
+def learn_last(model: Model, blocks: int) -> None:
+    """Freezes all but the head and the last so many blocks, with the norm behind them where there is one.
+
+    Raises InputError where the model has no more blocks than that."""
+    config = model.config
+    if blocks >= config.layers:
+        what = f"{blocks} of {config.layers} blocks leave none frozen"
+        raise InputError(what, "--last-layers", "take fewer, or the method full")
+    learned = [*HEAD, *(["pooler."] if config.task == "label" else [])]
+    learned += [f"transformer.blocks.{layer}." for layer in range(config.layers - blocks, config.layers)]
+    learned += ["transformer.norm."] if blocks else []
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name.startswith(tuple(learned)))
 
 
 def _own(config: Stack) -> Pooling:

@@ -70,10 +70,9 @@ class Labelling:
     @torch.no_grad()
     def unfold(self, model: Model) -> None:
         """Makes a head that has learned in deviations tell the numbers themselves."""
-        model.classifier.weight *= self.spread
+        model.classifier.weight.mul_(self.spread)
         if model.config.label_bias:
-            model.classifier.bias *= self.spread
-            model.classifier.bias += self.centre
+            model.classifier.bias.mul_(self.spread).add_(self.centre)
 
     def batch(self, rows: int) -> list[Row]:
         size, first, self.drawn = len(self.train), self.drawn, self.drawn + rows
