@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -140,12 +140,23 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
             yield number, parse_row(raw, f"{path}:{number}")
 
 
-def numbered_lines(file: IO[bytes], path: str | Path) -> Iterator[tuple[int, bytes]]:
-    """(number from 1, line) of those that are not blank. Raises InputError for one of over `MOST_LINE_BYTES`."""
+def raised(error: InputError) -> None:
+    raise error
+
+
+def numbered_lines(
+    file: IO[bytes], path: str | Path, broken: Callable[[InputError], None] = raised
+) -> Iterator[tuple[int, bytes]]:
+    """(number from 1, line) of those that are not blank.
+
+    `broken` is told of one of over `MOST_LINE_BYTES`; it raises, or returns to have the line passed over."""
     for number, raw in enumerate(iter(lambda: file.readline(MOST_LINE_BYTES + 1), b""), 1):
         if len(raw) > MOST_LINE_BYTES:
             size = f"a line of more than {MOST_LINE_BYTES >> 20} MiB"
-            raise InputError(size, f"{path}:{number}", "cut it into several")
+            broken(InputError(size, f"{path}:{number}", "cut it into several"))
+            while raw and not raw.endswith(b"\n"):
+                raw = file.readline(MOST_LINE_BYTES)
+            continue
         if number == 1:
             raw = raw.removeprefix(codecs.BOM_UTF8)
         if raw.strip():

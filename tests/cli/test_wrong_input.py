@@ -113,6 +113,7 @@ def test_texts(tells: Tells, command: str, told: str) -> None:
     [
         ("pretrain nowhere --tokenizer tokenizer --out m", "nowhere: no train.jsonl; make a corpus with"),
         ("pretrain corpus --tokenizer corpus --out m", "corpus: no tokenizer.json here; name a tokenizer's"),
+        ("pretrain corpus --out m", "give --tokenizer or --model"),
         ("pretrain corpus --tokenizer tokenizer --out m --depth 0", "depth"),
         ("pretrain corpus --tokenizer tokenizer --out m --optimizer sgd", "'muon' or 'adamw'"),
         ("pretrain corpus --tokenizer tokenizer --out model", "model: is in use by something else"),

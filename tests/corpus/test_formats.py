@@ -181,6 +181,21 @@ def test_a_line_without_end_is_cut_in_text_and_refused_in_tables(
             texts(tmp_path / name)
 
 
+@pytest.mark.parametrize("ending", ["\n", ""])
+@pytest.mark.parametrize("size", [985, 986, 987, 3000])
+def test_a_row_that_is_too_long_is_one_broken_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, ending: str
+) -> None:
+    """A line of 1,000 bytes, its end included, still fits."""
+    monkeypatch.setattr("fragua.files.MOST_LINE_BYTES", 1000)
+    long = json.dumps({"text": "x" * size})
+    (tmp_path / "a.jsonl").write_text(f'{{"text": "uno"}}\n{long}\n{{"text": "dos"}}\n{long}y{ending}')
+    card = build_corpus([tmp_path / "a.jsonl"], tmp_path / "out", BuildSettings(skip_broken=True, near=0))
+    fits = len(long) < 1000
+    assert card.documents == 2 + fits and card.dropped["broken"] == 2 - fits
+    assert [":2: " in card.broken[0], ":4: " in card.broken[-1]] == [not fits, True]
+
+
 def test_a_bad_row_is_passed_over_and_the_rest_kept(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"text": "uno"}\n{broken\n{"n": 1}\n{"text": "dos"}\n')
     card = build_corpus([tmp_path / "a.jsonl"], tmp_path / "out", BuildSettings(skip_broken=True))

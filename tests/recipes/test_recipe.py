@@ -10,11 +10,11 @@ from fragua.errors import InputError
 from fragua.recipes.recipe import Recipe, builtin_names, load_recipe
 
 
-def test_every_builtin_recipe_is_valid_and_bears_its_name() -> None:
+def test_every_builtin_recipe_is_valid_and_bears_its_name(tiny_dir: Path) -> None:
     assert {"laptop", "own", "smoke"} <= set(builtin_names())
+    wanted = {"adapt": [f'adapt.model="{tiny_dir}"'], "own": ['corpus.sources=["docs/"]']}
     for name in builtin_names():
-        settings = ['corpus.sources=["docs/"]'] if name == "own" else []
-        assert load_recipe(name, settings).name == name
+        assert load_recipe(name, wanted.get(name, [])).name == name
 
 
 def test_a_recipe_for_documents_asks_for_them() -> None:
@@ -81,7 +81,7 @@ def test_a_recipe_of_ones_own_is_read_by_path(tmp_path: Path) -> None:
 
 
 def test_an_unknown_recipe_lists_the_known_ones() -> None:
-    with pytest.raises(InputError, match=r"nope: no such recipe; built in: laptop, .*, smoke"):
+    with pytest.raises(InputError, match=r"nope: no such recipe; built in: adapt, laptop, .*, smoke"):
         load_recipe("nope")
 
 

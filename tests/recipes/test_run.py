@@ -13,12 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from fragua.corpus.staging import Staging
 from fragua.errors import InputError, RunError
 from fragua.recipes import run as run_module
 from fragua.recipes.ledger import Entry, Ledger
 from fragua.recipes.lock import only_run
 from fragua.recipes.recipe import load_recipe
 from fragua.recipes.stage import Stage
+from fragua.recipes.stages import stages_of
 
 from .conftest import Quiet, ThreeStages
 
@@ -200,3 +202,40 @@ def test_seconds_add_up_over_resumed_attempts(tmp_path: Path) -> None:
     ledger = Ledger.open(tmp_path)
     ledger.put(Entry(name="words", status="running", seconds=12.5, inputs="x"))
     assert Ledger.open(tmp_path).entries["words"].seconds == 12.5
+
+
+def test_a_corpus_that_was_stopped_goes_on_where_it_was(
+    lives: Lives, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What had been read is not read again, and the texts are those of an undisturbed run."""
+    (tmp_path / "in").mkdir()
+    for number in range(20):
+        (tmp_path / "in" / f"{number:02}.txt").write_text(
+            f"En el lugar {number} vivía un herrero de mano firme."
+        )
+    told, add = f'corpus.sources=["{tmp_path / "in"}"]', Staging.add
+    for settings in (["corpus.aldea=false", told], [told, "corpus.megabytes=0.2", "corpus.conversations=20"]):
+        recipe, name = load_recipe("smoke", settings), f"{len(settings)}"
+        corpus = stages_of(recipe)[:1]
+        lives(recipe, tmp_path / name / "whole", corpus)
+        kept: list[str] = []
+
+        def falling(self: Staging, row: dict[str, str], kept: list[str] = kept, most: int = 12) -> None:
+            if len(kept) == most:
+                raise KeyboardInterrupt
+            kept.append(row["text"])
+            add(self, row)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Staging, "add", falling)
+            patch.setattr("fragua.corpus.staging.COMMIT_INTERVAL_S", 0.0)
+            with pytest.raises(KeyboardInterrupt):
+                lives(recipe, tmp_path / name / "cut", corpus)
+            patch.setattr(Staging, "add", lambda self, row: falling(self, row, most=99))
+            _, quiet = lives(recipe, tmp_path / name / "cut", corpus)
+        assert quiet.told == [("resumed", "corpus"), ("ended", "corpus")]
+        assert len(kept) == 20, "each text was staged once"
+        whole, cut = (tmp_path / name / which / "corpus" for which in ("whole", "cut"))
+        for file in whole.rglob("*.jsonl"):
+            assert file.read_bytes() == (cut / file.relative_to(whole)).read_bytes()
+        assert {path.name for path in whole.iterdir()} == {path.name for path in cut.iterdir()}

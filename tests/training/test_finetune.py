@@ -10,7 +10,8 @@ import torch
 from fragua.errors import InputError
 from fragua.files import read_json, write_jsonl
 from fragua.inference.language_model import LanguageModel
-from fragua.models import Decoder
+from fragua.models import Decoder, load_model
+from fragua.models.lora import WEIGHTS, load_adapter
 from fragua.tokens.prepare import tokenize_conversations
 from fragua.tokens.shards import Shards
 from fragua.tokens.tokenizer import Tokenizer
@@ -63,6 +64,65 @@ def test_a_few_conversations_are_learned_by_heart_and_the_answer_ends(base: Path
     tokenizer = lm.tokenizer
     ends = read_json(tmp_path / "m" / "generation_config.json")["eos_token_id"]
     assert ends == [tokenizer.turn_end_id, tokenizer.end_id]
+
+
+@pytest.mark.parametrize("frozen", ["float32", "int8"])
+def test_lora_learns_by_heart_beside_frozen_weights_and_its_model_is_whole(
+    tiny_dir: Path, tmp_path: Path, frozen: str
+) -> None:
+    data, out = tmp_path / "data.jsonl", tmp_path / "m"
+    write_jsonl(data, conversations() * 8)
+    values = dict(model=tiny_dir, data=data, steps=60, batch_tokens=384, lora_rank=8, frozen=frozen)
+    figures = finetune(FinetuneSettings.parse(values | dict(compile="off", precision="float32")), out)
+    assert 0 < figures["trained_parameters"] < figures["parameters"]
+    lm = LanguageModel.load(out)
+    told = [lm.chat([{"role": "user", "content": ask}], max_tokens=20).content for ask in ANSWERS]
+    assert told == list(ANSWERS.values())
+    assert read_json(out / "fragua.json")["adapter"]["rank"] == 8
+    again, before = load_model(tiny_dir), load_model(tiny_dir)
+    load_adapter(again, out / "adapter")
+    ids = torch.arange(20)[None]
+    whole, beside, old = (model(ids).logits for model in (load_model(out), again, before))
+    torch.testing.assert_close(whole, beside, atol=1e-5, rtol=1e-5)
+    assert (whole - old).abs().max() > 0.1
+
+
+def test_lora_with_dropout_stopped_half_way_ends_with_the_same_weights(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data.jsonl"
+    write_jsonl(data, conversations() * 8)
+    values = dict(model=base, data=data, steps=12, batch_tokens=128, lora_rank=2, lora_dropout=0.3)
+    settings = FinetuneSettings.parse(
+        values | dict(compile="off", precision="float32", checkpoint_every_s=0.0)
+    )
+    finetune(settings, tmp_path / "whole")
+
+    def fall(row: dict) -> None:
+        if row["step"] == 7:
+            raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        finetune(settings, tmp_path / "cut", on_step=fall)
+    torch.rand(5)
+    finetune(settings, tmp_path / "cut")
+    whole, cut = ((tmp_path / name / "adapter" / WEIGHTS).read_bytes() for name in ("whole", "cut"))
+    assert whole == cut
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (dict(lora_alpha=16.0), "want a lora_rank"),
+        (dict(frozen="int8"), "want a lora_rank"),
+        (dict(lora_rank=8, optimizer="muon"), "take adamw"),
+        (dict(lora_rank=0), "lora_rank"),
+    ],
+    ids=str,
+)
+def test_options_that_would_do_nothing_are_refused(wrong: dict, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        FinetuneSettings.parse(dict(model="base", data="data.jsonl") | wrong)
 
 
 def test_real_instructions_are_learned_from_their_own_format(

@@ -22,7 +22,8 @@ BAR = 20
 
 def as_object(out: Path, ledger: Ledger) -> dict[str, Any]:
     """The run in one JSON object: where everything is, and each stage's time and figures."""
-    exams = {name: entry.figures for name, entry in ledger.entries.items() if name in ("exam_base", "exam")}
+    names = ("origin", "exam_base", "exam")
+    exams = {name: entry.figures for name, entry in ledger.entries.items() if name in names}
     return {
         "recipe": ledger.head["recipe"],
         "out": str(out),

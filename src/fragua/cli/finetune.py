@@ -22,7 +22,21 @@ def finetune(
     learning_rate: Annotated[
         float | None, typer.Option(help="Peak learning rate; derived if not given.")
     ] = None,
-    optimizer: Annotated[str, typer.Option(help="muon or adamw.")] = "muon",
+    optimizer: Annotated[
+        str | None, typer.Option(help="muon or adamw; muon if not given, adamw for LoRA.")
+    ] = None,
+    lora_rank: Annotated[
+        int | None, typer.Option(help="Learn changes of this rank beside frozen weights (LoRA).")
+    ] = None,
+    lora_alpha: Annotated[
+        float | None, typer.Option(help="LoRA's changes count alpha / rank; twice the rank if not given.")
+    ] = None,
+    lora_dropout: Annotated[
+        float, typer.Option(help="Share of inputs that LoRA's changes do not see.")
+    ] = 0.0,
+    frozen: Annotated[
+        str, typer.Option(help="LoRA's frozen weights: float32, int8, or auto (int8 where memory is short).")
+    ] = "auto",
     seed: Annotated[int, typer.Option(help="Seed of the order.")] = 0,
     precision: Annotated[str, typer.Option(help="auto (measured), float32 or bfloat16.")] = "auto",
     compile: Annotated[str, typer.Option(help="auto, on or off.")] = "auto",

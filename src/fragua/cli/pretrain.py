@@ -12,8 +12,13 @@ from fragua.cli.output import result
 
 def pretrain(
     corpus: Annotated[Path, typer.Argument(help="Corpus directory (train.jsonl, validation.jsonl).")],
-    tokenizer: Annotated[Path, typer.Option(help="Tokenizer directory.")],
     out: Annotated[Path, typer.Option(help="Model directory to make; an unfinished one is gone on with.")],
+    tokenizer: Annotated[
+        Path | None, typer.Option(help="Tokenizer directory; not wanted with --model.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="A model directory that goes on reading, instead of a new one.")
+    ] = None,
     family: Annotated[str, typer.Option(help="qwen3, llama, gpt2, bert, roberta, t5 or xlnet.")] = "qwen3",
     t5_learns: Annotated[str, typer.Option(help="T5: spans (hidden ones are written) or prefix.")] = "spans",
     whole_words: Annotated[
@@ -28,6 +33,11 @@ def pretrain(
     learning_rate: Annotated[
         float | None, typer.Option(help="Peak learning rate; derived if not given.")
     ] = None,
+    weight_decay: Annotated[float, typer.Option(help="Of the matrices inside the blocks.")] = 0.1,
+    dropout: Annotated[float, typer.Option(help="Share of each block's additions that is dropped.")] = 0.0,
+    keep_best: Annotated[
+        bool, typer.Option("--keep-best", help="End with the weights of the lowest validation loss.")
+    ] = False,
     optimizer: Annotated[str, typer.Option(help="muon or adamw.")] = "muon",
     copying_steps: Annotated[
         int | None, typer.Option(help="First steps with copying lessons; derived if not given.")
@@ -37,7 +47,9 @@ def pretrain(
     compile: Annotated[str, typer.Option(help="auto, on or off.")] = "auto",
     json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
-    """Train a base model from scratch. The same command on an unfinished --out goes on with it."""
+    """Train a base model from scratch, or further.
+
+    The same command on an unfinished --out goes on with it."""
     values: dict[str, Any] = {key: value for key, value in locals().items() if key not in ("out", "json")}
     from fragua.training.pretrain import PretrainSettings
     from fragua.training.pretrain import pretrain as train

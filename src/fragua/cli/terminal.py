@@ -78,7 +78,7 @@ def summary(entry: Entry, say: Say) -> str:
         return ", ".join(f"{word} {figures[key]:.3f}" for key, word in named if figures.get(key) is not None)
     if entry.name == "held_out":
         return f"{size(figures['bytes'])}, {figures['bits_per_byte']:.3f} bits/byte"
-    if entry.name in ("exam_base", "exam"):
+    if entry.name in ("origin", "exam_base", "exam"):
         parts = {name: f"{share['value']:.0%}" for name, share in figures.get("by_part", {}).items()}
         told = say(
             f"{figures['correct']} de {figures['items']} bien",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fragua.errors import InputError
+from fragua.files import raised
 
 UNKNOWN = "und"
 """ISO 639-2 for a language that nobody told."""
@@ -22,14 +23,10 @@ class Document:
     changes: tuple[str, ...] = ()
 
 
-def refuse(error: InputError) -> None:
-    raise error
-
-
 @dataclass(frozen=True, slots=True)
 class Reading:
     """`broken` is told of a row that can't be read; it raises, or returns to have the row passed over."""
 
     column: str = "text"
     encoding: str | None = None
-    broken: Callable[[InputError], None] = refuse
+    broken: Callable[[InputError], None] = raised

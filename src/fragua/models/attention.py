@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from fragua.models.cache import Cache
 from fragua.models.config import Stack
+from fragua.models.linear import Linear
 from fragua.models.norms import RMSNorm
 from fragua.models.positions import Streams, Tables, rotate
 from fragua.models.visibility import UNSEEN, Visible, as_bias, causal
@@ -88,7 +89,7 @@ class Attention(nn.Module):
         )
         self.layer, self.causal = layer, config.visible == "causal"
         self.scale = config.head_width**-0.5 if config.scale is None else config.scale
-        self.qkv = nn.Linear(config.width, self.query_width + 2 * self.key_width, bias=config.attention_bias)
+        self.qkv = Linear(config.width, self.query_width + 2 * self.key_width, bias=config.attention_bias)
         self.out = nn.Linear(self.query_width, config.width, bias=config.output_bias)
         self.q_norm = RMSNorm(config.head_width, config.norm_eps) if config.qk_norm else nn.Identity()
         self.k_norm = RMSNorm(config.head_width, config.norm_eps) if config.qk_norm else nn.Identity()
@@ -149,14 +150,12 @@ class SourceAttention(Attention):
 
     def queries(self, x_BTD: Tensor) -> Tensor:
         """[B, H, T, E]"""
-        weight, bias, end = self.qkv.weight, self.qkv.bias, self.query_width
-        q = F.linear(x_BTD, weight[:end], None if bias is None else bias[:end])
+        q = self.qkv.rows(x_BTD, 0, self.query_width)
         return q.unflatten(-1, (self.heads, self.head_width)).transpose(1, 2)
 
     def keys_values(self, source_BSD: Tensor) -> tuple[Tensor, Tensor]:
         """Each [B, K, S, E]."""
-        weight, bias, start = self.qkv.weight, self.qkv.bias, self.query_width
-        kv = F.linear(source_BSD, weight[start:], None if bias is None else bias[start:])
+        kv = self.qkv.rows(source_BSD, self.query_width, self.qkv.out_features)
         k_BKSE, v_BKSE = kv.unflatten(-1, (2, self.kv_heads, self.head_width)).permute(2, 0, 3, 1, 4)
         return k_BKSE, v_BKSE
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TypeVar
 
 import torch
@@ -145,7 +146,6 @@ def initialise(model: Model, seed: int) -> None:
 
 
 def share(model: AnyModel) -> AnyModel:
-    """A second module on the same parameters, in evaluation mode: uncompiled, for sampling while training."""
-    twin = type(model)(model.config)
-    twin.load_state_dict(model.state_dict(keep_vars=True), assign=True)
-    return twin.eval()
+    """A second module on the same tensors, in evaluation mode: uncompiled, for sampling while training."""
+    tensors = (*model.parameters(), *model.buffers())
+    return deepcopy(model, {id(tensor): tensor for tensor in tensors}).eval()

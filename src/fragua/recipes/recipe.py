@@ -44,7 +44,7 @@ class CorpusPart(Settings):
 
 class TokenizerPart(Settings):
     kind: Literal["bpe", "characters"] = "bpe"
-    vocab_size: int | None = Field(default=None, ge=512, le=262_144)
+    vocab_size: int | None = Field(default=None, ge=2, le=262_144)
 
 
 class PretrainPart(Settings):
@@ -58,6 +58,9 @@ class PretrainPart(Settings):
     batch_tokens: int | None = Field(default=None, ge=256)
     learning_rate: float | None = Field(default=None, gt=0, lt=1)
     weight_decay: float = Field(default=0.1, ge=0)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    keep_best: bool = False
+    """The base is the model of the lowest validation loss, not the last one."""
     rows: Literal["packed", "windows"] = "packed"
     copying_steps: int | None = Field(default=None, ge=0)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -71,6 +74,21 @@ class FinetunePart(Settings):
     epochs: int | None = Field(default=None, ge=1, le=100)
     batch_tokens: int | None = Field(default=None, ge=256)
     learning_rate: float | None = Field(default=None, gt=0, lt=1)
+
+
+class AdaptPart(Settings):
+    """A model that is there already, and how it is adapted. A life without it begins with a model of its own."""
+
+    model: Path | None = None
+    examples: Path | None = None
+    """Conversations (OpenAI messages, Alpaca, ShareGPT) that join those of the corpus."""
+    general: Path | None = None
+    """Text on which forgetting is measured; None: the unseen texts of the world with the seed `world`."""
+    world: int = Field(default=0, ge=0)
+    lora_rank: int = Field(default=8, gt=0)
+    lora_alpha: float | None = Field(default=None, gt=0)
+    lora_dropout: float = Field(default=0.0, ge=0, lt=1)
+    frozen: Literal["auto", "float32", "int8"] = "auto"
 
 
 class ExamPart(Settings):
@@ -106,6 +124,7 @@ class Recipe(Settings):
     finetune: FinetunePart = FinetunePart()
     exam: ExamPart = ExamPart()
     talk: TalkPart = TalkPart()
+    adapt: AdaptPart | None = None
 
 
 def builtin_names() -> list[str]:
@@ -141,10 +160,41 @@ def load_recipe(
         if value is not None:
             _put(values, key, value)
     recipe = Recipe.parse(values, "--set" if settings else name_or_path)
+    if recipe.adapt:
+        recipe = _shaped(recipe, recipe.adapt, name_or_path)
     if (recipe.corpus.share or not recipe.corpus.aldea) and not recipe.corpus.sources:
         mend = f"for example fragua run {name_or_path} --set corpus.sources='[\"docs/\"]'"
         raise InputError("no documents are named (corpus.sources)", name_or_path, mend)
     return recipe
+
+
+def _shaped(recipe: Recipe, adapt: AdaptPart, name: str) -> Recipe:
+    """The recipe with the sizes of the model that it adapts."""
+    if adapt.model is None:
+        mend = f"for example fragua run {name} --set adapt.model=runs/laptop/base"
+        raise InputError("no model is named (adapt.model)", name, mend)
+    if not recipe.corpus.aldea:
+        raise InputError(
+            "corpus.aldea = false: a model is adapted with Aldea beside it", name, "leave it out"
+        )
+    for path in (adapt.examples, adapt.general):
+        if path is not None and not path.is_file():
+            raise InputError("no such file", path)
+    from fragua.models.io import read_config
+
+    config = read_config(adapt.model)
+    if config.visible != "causal" or config.encoder_layers:
+        mend = "a GPT-2, Llama, Mistral or Qwen directory is needed"
+        raise InputError(f"{config.family} does not continue a text", adapt.model, mend)
+    sizes = recipe.pretrain
+    given = {"depth": sizes.depth, "width": sizes.width, "heads": sizes.heads}
+    shape = {"depth": config.layers, "width": config.width, "heads": config.heads}
+    for key, value in given.items():
+        if value not in (None, shape[key]):
+            raise InputError(f"pretrain.{key} = {value}, the model has {shape[key]}", name, "leave it out")
+    shape["context"] = min(sizes.context, config.context)
+    vocabulary = recipe.tokenizer.model_copy(update={"vocab_size": config.vocab_size})
+    return recipe.model_copy(update={"pretrain": sizes.model_copy(update=shape), "tokenizer": vocabulary})
 
 
 def _override(values: dict[str, Any], setting: str) -> None:

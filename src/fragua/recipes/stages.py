@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fragua.files import digest_file, read_jsonl, write_json
-from fragua.recipes.recipe import Recipe
+from fragua.recipes.recipe import AdaptPart, Recipe
 from fragua.recipes.stage import Life, Stage
 
 if TYPE_CHECKING:
@@ -49,8 +49,53 @@ def _corpus(life: Life) -> dict[str, Any]:
         )
     else:
         card = write_aldea(out, plan.corpus_seed, plan.corpus_bytes, plan.conversations, plan.exam_items)
+    if life.recipe.adapt:
+        _adapting(life.recipe.adapt, out)
     figures = card.model_dump(include={"documents", "bytes", "languages", "genres"})
     return figures | ({"own": card.details["own"]} if given.aldea and given.sources else {})
+
+
+def _adapting(adapt: AdaptPart, corpus: Path) -> None:
+    """Adds the examples to the conversations, and beside them the text on which forgetting is measured."""
+    from fragua.corpus.aldea import write_aldea
+    from fragua.corpus.conversations import read_conversations
+    from fragua.evaluation.perplexity import read_texts
+    from fragua.files import write_jsonl
+    from fragua.recipes.exams import GENERAL
+
+    if adapt.examples:
+        rows = [row for _, row in read_jsonl(corpus / "conversations.jsonl")]
+        for told in read_conversations(adapt.examples):
+            rows.append(told.model_dump(include={"messages", "tools"}, exclude_none=True))
+        write_jsonl(corpus / "conversations.jsonl", rows)
+    if adapt.general:
+        rows = [{"text": text} for text in read_texts(adapt.general)]
+        write_jsonl(corpus / GENERAL / "validation.jsonl", rows)
+    else:
+        write_aldea(corpus / GENERAL, adapt.world, GENERAL_BYTES, conversations=1, exam=1)
+
+
+def _origin(life: Life) -> dict[str, Any]:
+    """The model as it was: its tokenizer is taken over, its exam and its bits per byte are noted."""
+    from fragua.recipes.exams import sit_origins_exam
+    from fragua.tokens.tokenizer import Tokenizer
+
+    model = _origin_of(life)
+    Tokenizer.load(model).save(life.out / "tokenizer")
+    result = sit_origins_exam(model, life.out / "corpus")
+    write_json(life.out / "exam" / "origin.json", result)
+    return _figures(result)
+
+
+def _origin_of(life: Life) -> Path:
+    assert life.recipe.adapt and life.recipe.adapt.model, "only a life that adapts a model has an origin"
+    return life.recipe.adapt.model
+
+
+def _origin_settings(life: Life) -> object:
+    from fragua.training.directory import weights_digest
+
+    return [life.plan.exam_items, weights_digest(_origin_of(life))]
 
 
 def _tokenizer(life: Life) -> dict[str, Any]:
@@ -76,6 +121,7 @@ def _pretrain(life: Life) -> dict[str, Any]:
             "tokenizer": out / "tokenizer",
             **_chosen(plan.model_dump(), PRETRAIN_KEYS),
             **_chosen(life.recipe.pretrain.model_dump(), GIVEN_KEYS),
+            "model": life.recipe.adapt and life.recipe.adapt.model,
             "sample_prompts": [prompt.model_dump() for prompt in life.recipe.pretrain.samples],
         }
     )
@@ -107,6 +153,7 @@ def _finetune(life: Life) -> dict[str, Any]:
             "seed": plan.seed,
             "precision": plan.precision,
             "compile": plan.compile,
+            **(_chosen(life.recipe.adapt.model_dump(), LORA_KEYS) if life.recipe.adapt else {}),
         }
     )
     return finetune(settings, out / "assistant", on_step=life.watcher.step, on_sample=life.watcher.sample)
@@ -131,10 +178,15 @@ def _examined(life: Life, model: str, result: dict[str, Any]) -> dict[str, Any]:
 
     write_json(life.out / "exam" / f"{model}.json", result)
     write_card(life.out / model, result)
+    return _figures(result)
+
+
+def _figures(result: dict[str, Any]) -> dict[str, Any]:
     return {
         "correct": sum(answer["correct"] for answer in result["answers"]),
         "items": len(result["answers"]),
         **({"by_part": result["by_part"]} if "documents" in result["by_part"] else {}),
+        **({"bits_per_byte": result["bits_per_byte"]} if "bits_per_byte" in result else {}),
     }
 
 
@@ -180,7 +232,7 @@ PRETRAIN_KEYS = (
     "evaluate_every",
     "sample_every",
 )
-GIVEN_KEYS = ("rows", "weight_decay", "copying_steps")
+GIVEN_KEYS = ("rows", "weight_decay", "dropout", "keep_best", "copying_steps")
 FINETUNE_KEYS = (
     "finetune_epochs",
     "finetune_batch_tokens",
@@ -189,6 +241,10 @@ FINETUNE_KEYS = (
     "precision",
     "compile",
 )
+
+
+LORA_KEYS = ("lora_rank", "lora_alpha", "lora_dropout", "frozen")
+GENERAL_BYTES = 500_000
 
 
 def _of_plan(*keys: str) -> Callable[[Life], object]:
@@ -213,7 +269,11 @@ def texts_of(recipe: Recipe) -> BuildSettings:
 def _corpus_settings(life: Life) -> object:
     """Of the plan; and the documents as they lie there, where there are any."""
     settings = _chosen(life.plan.model_dump(mode="json"), CORPUS_KEYS)
-    given = life.recipe.corpus
+    given, adapt = life.recipe.corpus, life.recipe.adapt
+    if adapt:
+        files = {"examples": adapt.examples, "general": adapt.general}
+        settings |= {name: digest_file(path) for name, path in files.items() if path}
+        settings["world"] = adapt.world
     if not given.sources:
         return settings
     from fragua.corpus.build import identity
@@ -235,6 +295,7 @@ STAGES = (
             "corpus/exam.jsonl",
         ),
         owns=("corpus",),
+        resumes=True,
     ),
     Stage(
         name="tokenizer",
@@ -250,6 +311,7 @@ STAGES = (
             **_chosen(life.plan.model_dump(mode="json"), PRETRAIN_KEYS),
             **_chosen(life.recipe.pretrain.model_dump(), GIVEN_KEYS),
             "samples": life.recipe.model_dump(mode="json")["pretrain"]["samples"],
+            **({"model": _origin_settings(life)} if life.recipe.adapt else {}),
         },
         reads=("corpus/train.jsonl", "corpus/validation.jsonl", "tokenizer/tokenizer.json"),
         work=_pretrain,
@@ -267,7 +329,10 @@ STAGES = (
     ),
     Stage(
         name="finetune",
-        settings=_of_plan(*FINETUNE_KEYS),
+        settings=lambda life: {
+            **_chosen(life.plan.model_dump(mode="json"), FINETUNE_KEYS),
+            **(_chosen(life.recipe.adapt.model_dump(mode="json"), LORA_KEYS) if life.recipe.adapt else {}),
+        },
         reads=(*_model("base"), "corpus/conversations.jsonl"),
         work=_finetune,
         writes=_model("assistant"),
@@ -316,10 +381,21 @@ HELD_OUT = Stage(
     writes=("exam/held_out.json",),
     owns=("exam",),
 )
+ORIGIN = Stage(
+    name="origin",
+    settings=_origin_settings,
+    reads=("corpus/exam.jsonl", "corpus/general/validation.jsonl"),
+    work=_origin,
+    writes=("tokenizer/tokenizer.json", "tokenizer/tokenizer_config.json", "exam/origin.json"),
+    owns=("tokenizer", "exam/origin.json"),
+)
+"""Instead of the tokenizer's stage, where a model is adapted."""
 
 
 def stages_of(recipe: Recipe) -> tuple[Stage, ...]:
     """All of them; without Aldea the base model alone, and what it makes of the held-out text."""
+    if recipe.adapt:
+        return tuple(ORIGIN if stage.name == "tokenizer" else stage for stage in STAGES)
     if recipe.corpus.aldea:
         return STAGES
     named = {stage.name: stage for stage in STAGES}

@@ -9,6 +9,7 @@ Say = Callable[[str, str], str]
 STAGE_NAMES = {
     "corpus": ("corpus", "corpus"),
     "tokenizer": ("tokenizador", "tokenizer"),
+    "origin": ("el modelo de partida", "the model as it was"),
     "pretrain": ("preentrenamiento", "pretraining"),
     "held_out": ("texto reservado", "held-out text"),
     "exam_base": ("primer examen", "first exam"),

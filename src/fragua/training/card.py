@@ -19,7 +19,8 @@ tags: [fragua]
 
 # {{ "Asistente" if assistant else "Modelo base" }} de Fragua
 
-{{ "Un modelo afinado con conversaciones" if assistant else "Un modelo base: " + use.es }}, entrenado desde cero.
+{{ "Un modelo afinado con conversaciones" if assistant else "Un modelo base: " + use.es }}, \
+{{ "adaptado de `%s`"|format(origin) if origin else "entrenado desde cero" }}.
 
 | | |
 |---|---|
@@ -45,7 +46,8 @@ conoce nada posterior a ellos. No sirve para decisiones de salud, dinero o derec
 
 # Fragua {{ "assistant" if assistant else "base model" }}
 
-{{ "A model fine-tuned on conversations" if assistant else "A base model: " + use.en }}, trained from scratch.
+{{ "A model fine-tuned on conversations" if assistant else "A base model: " + use.en }}, \
+{{ "adapted from `%s`"|format(origin) if origin else "trained from scratch" }}.
 
 | | |
 |---|---|
@@ -119,6 +121,7 @@ def write_card(directory: Path, exam: dict[str, Any] | None = None) -> None:
         .render(
             assistant=record["kind"] == "assistant",
             config=config,
+            origin=_origin(record),
             figures=record["figures"],
             corpus=record.get("corpus") or parents[0].get("corpus") or {},
             exam=exam,
@@ -131,6 +134,14 @@ def write_card(directory: Path, exam: dict[str, Any] | None = None) -> None:
     )
     with atomic_write(directory / "README.md") as file:
         file.write(text)
+
+
+def _origin(record: dict[str, Any]) -> str | None:
+    """The name of the model that was adapted; None where the base was trained from scratch."""
+    parents = record.get("parents") or []
+    if record["kind"] == "assistant" and parents and parents[0].get("kind") == "base":
+        parents = parents[0].get("parents") or []
+    return parents[0]["name"] if parents else None
 
 
 def _share(share: dict[str, Any]) -> str:

@@ -67,9 +67,14 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def trained(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    """The parameters that are not frozen."""
+    return [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+
+
 def tensors_of(model: nn.Module, optimizers: list[torch.optim.Optimizer]) -> dict[str, Tensor]:
     """All tensors that training changes, by name; tied parameters once."""
-    tensors = {f"model/{name}": parameter.detach() for name, parameter in model.named_parameters()}
+    tensors = {f"model/{name}": parameter.detach() for name, parameter in trained(model)}
     for number, optimizer in enumerate(optimizers):
         for name, tensor in _flat(optimizer.state_dict()["state"]):
             tensors[f"optimizer{number}/{name}"] = tensor
@@ -81,7 +86,7 @@ def restore_tensors(
 ) -> None:
     """Puts the tensors back where `tensors_of` took them from."""
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
+        for name, parameter in trained(model):
             parameter.copy_(tensors[f"model/{name}"])
     for number, optimizer in enumerate(optimizers):
         state: dict[int, dict[str, Tensor]] = {}

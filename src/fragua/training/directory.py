@@ -11,6 +11,7 @@ from fragua.errors import InputError
 from fragua.files import digest_file, flat, read_json, write_json
 from fragua.models import Stack, save_model
 from fragua.models.calls import Model
+from fragua.models.weights import weight_files
 from fragua.progress import console
 from fragua.tokens.tokenizer import Tokenizer
 from fragua.training.card import write_card
@@ -85,3 +86,16 @@ def finish(
     for folder in ("checkpoints", "shards"):
         shutil.rmtree(out / folder, ignore_errors=True)
     return figures
+
+
+def weights_digest(model: Path) -> str:
+    """Of the files that hold a model's weights."""
+    return "+".join(digest_file(path) for path in weight_files(model))
+
+
+def parent(model: Path) -> dict[str, Any]:
+    """What a lineage says of the model that another was made of."""
+    lineage = read_json(model / LINEAGE) if (model / LINEAGE).is_file() else {}
+    return {"name": model.name, "weights": weights_digest(model)} | {
+        key: lineage[key] for key in ("kind", "parents", "corpus") if key in lineage
+    }

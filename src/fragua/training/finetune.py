@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from fragua.corpus.conversations import read_conversations
 from fragua.errors import InputError
-from fragua.files import digest_file, read_json
-from fragua.models import load_model
+from fragua.files import digest_file
+from fragua.models import Stack, load_model
 from fragua.models.calls import share
+from fragua.models.lora import Lora, adapt, load_adapter, merge, save_adapter
 from fragua.progress import console
 from fragua.settings import Settings
 from fragua.tokens.loader import Loader
 from fragua.tokens.prepare import tokenize_conversations
 from fragua.tokens.shards import Shards
 from fragua.tokens.tokenizer import Tokenizer
-from fragua.training.directory import announce, claim, finish, finished_figures
-from fragua.training.machine import device
+from fragua.training.checkpoint import trained
+from fragua.training.directory import announce, claim, finish, finished_figures, parent, weights_digest
+from fragua.training.machine import device, memory_bytes
 from fragua.training.objectives import NextToken
 from fragua.training.trainer import OnRow, Trainer, Training
 
@@ -38,7 +40,15 @@ class FinetuneSettings(Settings):
     """Instead of epochs."""
     batch_tokens: int = Field(default=8192, gt=0)
     learning_rate: float | None = Field(default=None, gt=0)
-    optimizer: Literal["muon", "adamw"] = "muon"
+    optimizer: Literal["muon", "adamw"] | None = None
+    """None: muon, and adamw for LoRA."""
+    lora_rank: int | None = Field(default=None, gt=0)
+    """Learn changes of this rank beside the frozen weights (LoRA); None: all weights."""
+    lora_alpha: float | None = Field(default=None, gt=0)
+    """None: twice the rank."""
+    lora_dropout: float = Field(default=0.0, ge=0, lt=1)
+    frozen: Literal["auto", "float32", "int8"] = "auto"
+    """How LoRA keeps the frozen weights; auto: int8 where float32 would take over a quarter of memory."""
     seed: int = 0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     compile: Literal["auto", "on", "off"] = "auto"
@@ -47,15 +57,33 @@ class FinetuneSettings(Settings):
     checkpoint_every_s: float = Field(default=30.0, ge=0)
     sample_prompts: list[dict[str, str]] = QUESTIONS
 
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.lora_rank is None and (self.lora_alpha or self.lora_dropout or self.frozen != "auto"):
+            raise ValueError("lora_alpha, lora_dropout and frozen want a lora_rank")
+        if self.lora_rank is not None and self.optimizer == "muon":
+            raise ValueError("muon does not learn LoRA's changes; leave out the optimizer or take adamw")
+        return self
+
+    @property
+    def lora(self) -> Lora | None:
+        """How large LoRA's changes are; None where all weights are learned."""
+        if self.lora_rank is None:
+            return None
+        return Lora(rank=self.lora_rank, alpha=self.lora_alpha, dropout=self.lora_dropout)
+
     def training(self, width: int, steps: int) -> Training:
-        """The trainer's settings: 0.3 of pretraining's peak rate, down from the first step on."""
-        peak = {"muon": 0.003, "adamw": 0.001}[self.optimizer]
+        """The trainer's settings: 0.3 of pretraining's peak rate, down from the first step on; LoRA's is ten times
+        AdamW's (Schulman et al. 2025, LoRA Without Regret)."""
+        optimizer = self.optimizer or ("adamw" if self.lora_rank else "muon")
+        peak = 0.01 if self.lora_rank else {"muon": 0.003, "adamw": 0.001}[optimizer]
         return Training.parse(
             dict(
                 steps=steps,
                 batch_tokens=self.batch_tokens,
                 learning_rate=self.learning_rate or round(peak * (256 / width) ** 0.5, 6),
-                optimizer=self.optimizer,
+                optimizer=optimizer,
+                weight_decay=0.0 if self.lora_rank else 0.1,
                 warmup_steps=max(1, min(10, steps // 20)),
                 decay_share=0.9,
                 precision=self.precision,
@@ -76,13 +104,16 @@ def finetune(
     """Fine-tunes on conversations (OpenAI messages, Alpaca or ShareGPT); resumes and raises as `pretrain` does."""
     out = Path(out)
     tokenizer = Tokenizer.load(settings.model)
-    weights, conversations = _weights_digest(settings.model), _conversations(settings.data)
+    weights, conversations = weights_digest(settings.model), _conversations(settings.data)
     data = {"conversations": digest_file(settings.data), "model": weights}
     claim(out, "assistant", settings.model_dump(mode="json", exclude={"model", "data"}), data)
     if figures := finished_figures(out):
         return figures
     train, held_out = _shards(conversations, tokenizer, out / "shards")
-    model = load_model(settings.model).to(device())
+    model = load_model(settings.model)
+    if settings.lora:
+        adapt(model, settings.lora, settings.seed, int8=_in_int8(settings, model.config))
+    model = model.to(device())
     context = model.config.context
     objective = NextToken(train, held_out, tokenizer, context, settings.seed, split_long=False)
     rows = max(1, settings.batch_tokens // context)
@@ -114,13 +145,28 @@ def finetune(
                 f"finetune: {number} conversations longer than {context} tokens {what}", style="yellow"
             )
             figures[what] = number
-    lineage = {"parents": [_parent(settings.model)], "conversations": str(settings.data.name)}
+    lineage: dict[str, Any] = {"parents": [parent(settings.model)], "conversations": str(settings.data.name)}
+    if settings.lora:
+        lineage["adapter"] = settings.lora.model_dump(mode="json")
+        figures["trained_parameters"] = sum(parameter.numel() for _, parameter in trained(model))
+        save_adapter(model, out / ADAPTER, str(settings.model))
+        model = load_model(settings.model)
+        load_adapter(model, out / ADAPTER)
+        merge(model)
     ends = [end for end in (tokenizer.turn_end_id, tokenizer.end_id) if end is not None]
     return finish(out, model, tokenizer, "assistant", figures, lineage, ends)
 
 
 FILLED = 0.93
 """The share of a row that packed conversations fill, about."""
+ADAPTER = "adapter"
+"""Of a directory made with LoRA: its changes alone, in PEFT's format; its model has them merged."""
+
+
+def _in_int8(settings: FinetuneSettings, config: Stack) -> bool:
+    if settings.frozen == "auto":
+        return 4 * config.parameters() > 0.25 * memory_bytes()
+    return settings.frozen == "int8"
 
 
 def _conversations(path: Path) -> list[dict[str, Any]]:
@@ -147,16 +193,3 @@ def _shards(conversations: list[dict[str, Any]], tokenizer: Tokenizer, out: Path
         for name, part in parts.items():
             tokenize_conversations(part, tokenizer, out / name)
     return Shards.open(out / "train"), Shards.open(out / "validation")
-
-
-def _weights_digest(model: Path) -> str:
-    from fragua.models.weights import weight_files
-
-    return "+".join(digest_file(path) for path in weight_files(model))
-
-
-def _parent(model: Path) -> dict[str, Any]:
-    lineage = read_json(model / "fragua.json") if (model / "fragua.json").is_file() else {}
-    return {"name": model.name, "weights": _weights_digest(model)} | {
-        key: lineage[key] for key in ("kind", "parents", "corpus") if key in lineage
-    }

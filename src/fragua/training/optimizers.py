@@ -66,7 +66,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def block_matrices(model: Model) -> list[tuple[nn.Parameter, list[int]]]:
-    """Every matrix inside the blocks, with the row counts of the matrices fused in it."""
+    """Every matrix inside the blocks that is not frozen, with the row counts of the matrices fused in it."""
     config = model.config
     query, key = config.heads * config.head_width, config.kv_heads * config.head_width
     fused = {"qkv": [query, key, key], "gate_up": [config.ffn_width, config.ffn_width]}
@@ -74,7 +74,7 @@ def block_matrices(model: Model) -> list[tuple[nn.Parameter, list[int]]]:
         (parameter, fused.get(name.split(".")[-2], [parameter.shape[0]]))
         for block in model.blocks()
         for name, parameter in block.named_parameters()
-        if parameter.ndim == 2
+        if parameter.ndim == 2 and parameter.requires_grad
     ]
 
 
@@ -88,7 +88,7 @@ def make_optimizers(
     """Muon (blocks) and AdamW (embeddings, head, norms), or AdamW alone. Only matrices inside blocks decay."""
     matrices = block_matrices(model)
     inside = {id(parameter) for parameter, _ in matrices}
-    outside = [parameter for parameter in model.parameters() if id(parameter) not in inside]
+    outside = [each for each in model.parameters() if each.requires_grad and id(each) not in inside]
     adamw: list[dict[str, Any]] = [{"params": outside, "weight_decay": 0.0}]
     if kind == "adamw":
         adamw.append({"params": [parameter for parameter, _ in matrices], "weight_decay": weight_decay})

@@ -10,9 +10,9 @@ from pydantic import Field
 from fragua.errors import InputError
 from fragua.files import digest_file, read_json
 from fragua.inference.language_model import LanguageModel
-from fragua.models import initialise
+from fragua.models import initialise, load_model
 from fragua.models.build import build
-from fragua.models.calls import share
+from fragua.models.calls import Model, share
 from fragua.models.family_start import start_family
 from fragua.models.presets import Trained, preset
 from fragua.settings import Settings
@@ -21,7 +21,8 @@ from fragua.tokens.prepare import tokenize_corpus
 from fragua.tokens.shards import Shards
 from fragua.tokens.tokenizer import Tokenizer
 from fragua.training import copying
-from fragua.training.directory import announce, claim, finish, finished_figures
+from fragua.training.directory import announce, claim, finish, finished_figures, parent, weights_digest
+from fragua.training.dropout import add_dropout
 from fragua.training.families import T5Learns, check_tokenizer, make_objective, sampler
 from fragua.training.machine import device
 from fragua.training.objectives import NextToken, Objective
@@ -34,7 +35,10 @@ class PretrainSettings(Settings):
     """What `fragua pretrain` can be told; None is derived and printed."""
 
     corpus: Path
-    tokenizer: Path
+    tokenizer: Path | None = None
+    """Not wanted where there is a model."""
+    model: Path | None = None
+    """A model that goes on reading, with its own shape and tokenizer; None: one is made from scratch."""
     family: Trained = "qwen3"
     t5_learns: T5Learns = "spans"
     whole_words: bool = False
@@ -50,6 +54,9 @@ class PretrainSettings(Settings):
     """Rows that go through at once; None: as many as memory and cache take well."""
     learning_rate: float | None = Field(default=None, gt=0)
     weight_decay: float = Field(default=0.1, ge=0)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    keep_best: bool = False
+    """End with the weights of the lowest validation loss: for small texts, which are learned by heart after a while."""
     optimizer: Literal["muon", "adamw"] = "muon"
     rows: Literal["packed", "windows"] = "packed"
     """Documents packed into rows; or windows over few long texts, at another offset in every epoch."""
@@ -66,12 +73,15 @@ class PretrainSettings(Settings):
     sample_prompts: list[dict[str, str]] = PROMPTS
 
     def lessons(self) -> int:
-        """Steps with copying lessons."""
+        """Steps with copying lessons; a model that has read already has none unless told to."""
+        if self.model is not None and self.copying_steps is None:
+            return 0
         return min(copying.STEPS, self.steps // 4) if self.copying_steps is None else self.copying_steps
 
     def training(self, width: int) -> Training:
-        """The trainer's settings; the learning rate falls with the root of the width (256: 0.015 with Muon)."""
-        peak = {"muon": 0.015, "adamw": 0.003}[self.optimizer]
+        """The trainer's settings; the learning rate falls with the root of the width (256: 0.015 with Muon). One that
+        goes on reading gets a third of it."""
+        peak = {"muon": 0.015, "adamw": 0.003}[self.optimizer] * (1 / 3 if self.model else 1)
         return Training.parse(
             dict(
                 steps=self.steps,
@@ -85,6 +95,7 @@ class PretrainSettings(Settings):
                 compile=self.compile,
                 evaluate_every=self.evaluate_every or max(10, self.steps // 20),
                 evaluate_rows=self.evaluate_rows,
+                keep_best=self.keep_best,
                 sample_every=self.sample_every or max(10, self.steps // 10),
                 checkpoint_every_s=self.checkpoint_every_s,
             )
@@ -94,17 +105,62 @@ class PretrainSettings(Settings):
 def pretrain(
     settings: PretrainSettings, out: str | Path, on_step: OnRow | None = None, on_sample: OnRow | None = None
 ) -> dict[str, Any]:
-    """Trains a model from scratch; an unfinished `out` is gone on with, a finished one left as it is.
+    """Trains a model, from scratch or further; an unfinished `out` is gone on with, a finished one left as it is.
 
     Returns the figures of its last step. Raises InputError where corpus or tokenizer are not as needed or `out` holds
     another run, RunError as the trainer does."""
     out = Path(out)
-    tokenizer = Tokenizer.load(settings.tokenizer)
+    origin = settings.model or settings.tokenizer
+    if origin is None:
+        raise InputError(
+            "neither a tokenizer nor a model is named", "pretrain", "give --tokenizer or --model"
+        )
+    if settings.model and settings.family != "qwen3":
+        raise InputError("--family is for a new model", "pretrain", "leave it out: --model has its own")
+    tokenizer = Tokenizer.load(origin)
     if tokenizer.end_id is None:
-        raise InputError("the tokenizer has no end-of-text token", settings.tokenizer)
-    check_tokenizer(settings.family, tokenizer, settings.tokenizer)
+        raise InputError("the tokenizer has no end-of-text token", origin)
+    check_tokenizer(settings.family, tokenizer, origin)
     train, held_out = (_corpus_file(settings.corpus, name) for name in ("train.jsonl", "validation.jsonl"))
     data = {"train": digest_file(train), "validation": digest_file(held_out), "tokenizer": tokenizer.digest}
+    if settings.model:
+        data["model"] = weights_digest(settings.model)
+    model = load_model(settings.model) if settings.model else _new(settings, tokenizer)
+    config = model.config
+    training = settings.training(config.width)
+    kept = settings.model_dump(mode="json", exclude={"corpus", "tokenizer", "model"})
+    claim(out, "base", kept, data)
+    if figures := finished_figures(out):
+        return figures
+    announce("pretrain", config, training)
+    shards = [_shards(path, tokenizer, out / "shards" / path.stem) for path in (train, held_out)]
+    model = model.to(device())
+    if settings.dropout:
+        add_dropout(model, settings.dropout)
+    context = min(settings.context, config.context)
+    objective = _objective(settings, shards[0], shards[1], tokenizer, context)
+    lm = LanguageModel(share(model), tokenizer)
+    sample = sampler(lm, settings.sample_prompts, settings.seed, settings.t5_learns)
+    trainer = Trainer(
+        model,
+        objective,
+        training,
+        out,
+        label="pretrain",
+        context=context,
+        sample=sample,
+        on_step=on_step,
+        on_sample=on_sample,
+    )
+    figures = trainer.run()
+    lineage = {
+        "parents": [parent(settings.model)] if settings.model else [],
+        "corpus": _card(settings.corpus),
+    }
+    return finish(out, model, tokenizer, "base", figures, lineage, ends=[tokenizer.end_id])
+
+
+def _new(settings: PretrainSettings, tokenizer: Tokenizer) -> Model:
     config = preset(
         settings.family,
         settings.depth,
@@ -115,31 +171,16 @@ def pretrain(
         tied=settings.tied,
         pad_id=tokenizer.pad_id or 0,
     )
-    training = settings.training(config.width)
-    kept = settings.model_dump(mode="json", exclude={"corpus", "tokenizer"})
-    claim(out, "base", kept, data)
-    if figures := finished_figures(out):
-        return figures
-    announce("pretrain", config, training)
-    shards = [_shards(path, tokenizer, out / "shards" / path.stem) for path in (train, held_out)]
-    model = build(config).to(device())
+    model = build(config)
     initialise(model, settings.seed)
     start_family(model, settings.seed)
-    objective = _objective(settings, shards[0], shards[1], tokenizer)
-    lm = LanguageModel(share(model), tokenizer)
-    sample = sampler(lm, settings.sample_prompts, settings.seed, settings.t5_learns)
-    trainer = Trainer(
-        model, objective, training, out, label="pretrain", sample=sample, on_step=on_step, on_sample=on_sample
-    )
-    figures = trainer.run()
-    lineage = {"parents": [], "corpus": _card(settings.corpus)}
-    return finish(out, model, tokenizer, "base", figures, lineage, ends=[tokenizer.end_id])
+    return model
 
 
 def _objective(
-    settings: PretrainSettings, train: Shards, held_out: Shards, tokenizer: Tokenizer
+    settings: PretrainSettings, train: Shards, held_out: Shards, tokenizer: Tokenizer, context: int
 ) -> Objective:
-    context, seed = settings.context, settings.seed
+    seed = settings.seed
     if settings.family in FRAMES:
         return make_objective(
             settings.family,

@@ -19,6 +19,7 @@ from fragua.errors import RunError
 from fragua.models.calls import Model
 from fragua.progress import Advance, console, progress_bar
 from fragua.settings import Settings
+from fragua.training.best import BEST, keep_best, take_best
 from fragua.training.checkpoint import load_checkpoint, restore_tensors, save_checkpoint, tensors_of
 from fragua.training.journal import Journal
 from fragua.training.machine import DTYPES, Precision, compiler, fastest, matrix_peaks, memory_bytes
@@ -49,6 +50,8 @@ class Training(Settings):
     compile: Literal["auto", "on", "off"] = "auto"
     evaluate_every: int = Field(default=100, gt=0)
     evaluate_rows: int = Field(default=64, gt=0)
+    keep_best: bool = False
+    """The run ends with the weights of its lowest validation loss, not with its last."""
     sample_every: int = Field(default=100, gt=0)
     checkpoint_every_s: float = Field(default=30.0, ge=0)
 
@@ -56,8 +59,9 @@ class Training(Settings):
 class Trainer:
     """Trains `model` on `objective` under `out`; a run that was killed goes on from its last checkpoint.
 
-    `sample` makes rows of text for `samples.jsonl`; `on_step` and `on_sample` are told every row that is written.
-    `run` raises RunError for a loss that is not finite, a full disk, or an interruption (after a checkpoint)."""
+    `context`: tokens a row; None: as many as the model takes. `sample` makes rows of text for `samples.jsonl`;
+    `on_step` and `on_sample` are told every row that is written. `run` raises RunError for a loss that is not finite,
+    a full disk, or an interruption (after a checkpoint)."""
 
     def __init__(
         self,
@@ -67,6 +71,7 @@ class Trainer:
         out: Path,
         *,
         label: str = "train",
+        context: int | None = None,
         sample: Callable[[], list[dict[str, Any]]] | None = None,
         on_step: OnRow | None = None,
         on_sample: OnRow | None = None,
@@ -80,7 +85,7 @@ class Trainer:
         )
         self.sample, self.on_step, self.on_sample = sample, on_step, on_sample
         self.device = model.device
-        self.context = model.config.context
+        self.context = context or model.config.context
         self.step, self.tokens, self.seconds = 0, 0, 0.0
         self._stop: int | None = None
         self._row: dict[str, Any] = {}
@@ -89,7 +94,7 @@ class Trainer:
         """Returns the last metrics row, with `stage` figures: tokens, seconds, precision, compiled, micro_rows."""
         self._prepare()
         settings, journal = self.settings, Journal(self.out, self.step)
-        flops = self.model.config.flops_per_token()
+        flops = self.model.config.flops_per_token(self.context)
         self.step_tokens = self._rows() * self.context
         total = settings.steps * self.step_tokens
         try:
@@ -111,6 +116,7 @@ class Trainer:
                     self._tell(journal)
         finally:
             journal.close()
+        self._take_best()
         return self._row | {
             "precision": self.precision,
             "compiled": self.compiled,
@@ -151,7 +157,12 @@ class Trainer:
     def _choose(self, peaks: dict[Precision, float]) -> dict[str, Any]:
         settings, config = self.settings, self.model.config
         precision = fastest(peaks) if settings.precision == "auto" else settings.precision
-        seconds = settings.steps * settings.batch_tokens * config.flops_per_token() / (0.5 * peaks[precision])
+        seconds = (
+            settings.steps
+            * settings.batch_tokens
+            * config.flops_per_token(self.context)
+            / (0.5 * peaks[precision])
+        )
         worth = seconds > COMPILE_WORTH_S and (self.device.type == "cuda" or compiler() is not None)
         rows = self._rows()
         limit = settings.micro_rows or self._rows_in_memory(precision)
@@ -196,6 +207,7 @@ class Trainer:
 
     def _train_step(self, advance: Advance) -> None:
         settings, started = self.settings, time.perf_counter()
+        torch.manual_seed(self.step)  # what dropout drops hangs on the step alone, so that resuming is exact
         batches = [self.objective.batch(self.micro_rows) for _ in range(self._rows() // self.micro_rows)]
         count = sum(self.objective.tokens(batch) for batch in batches)
         loss, size = 0.0, 0.0
@@ -239,13 +251,18 @@ class Trainer:
     @torch.no_grad()
     def _evaluate(self) -> dict[str, float]:
         """Mean loss and bits per byte over the first held-out rows. Blocks stay in the mode they were compiled in:
-        there is no dropout to switch off."""
+        only dropout is switched off."""
+        dropouts = [module for module in self.model.modules() if isinstance(module, torch.nn.Dropout)]
+        for dropout in dropouts:
+            dropout.eval()
         loss, count, size = 0.0, 0, 0.0
         for number, batch in enumerate(self.objective.validation(self.micro_rows)):
             if number * self.micro_rows >= self.settings.evaluate_rows:
                 break
             part = self._forward(batch)
             loss, count, size = loss + part.loss.item(), count + part.tokens, size + part.metrics["bytes"]
+        for dropout in dropouts:
+            dropout.train()
         return {
             "validation_loss": loss / max(count, 1),
             "validation_bits_per_byte": loss / max(size, 1) / math.log(2),
@@ -256,6 +273,8 @@ class Trainer:
         settings, done = self.settings, self.step == self.settings.steps
         if done or self.step % settings.evaluate_every == 0:
             self._row |= self._evaluate()
+            if settings.keep_best:
+                keep_best(self.out / BEST, self.model, self._row)
         journal.metrics(self._row)
         if self.on_step:
             self.on_step(self._row)
@@ -266,6 +285,17 @@ class Trainer:
             journal.sample(row)
             if self.on_sample:
                 self.on_sample(row)
+
+    def _take_best(self) -> None:
+        """Where the best weights are not the last ones."""
+        told = take_best(self.out / BEST, self.model) if self.settings.keep_best else {}
+        if told.get("best_step", self.step) != self.step:
+            self._row |= told
+            loss, step = told["validation_loss"], told["best_step"]
+            console.print(
+                f"{self.label}: the weights of step {step} are kept, of the lowest validation loss ({loss:.3f})",
+                highlight=False,
+            )
 
     def _save(self) -> None:
         chosen = {"precision": self.precision, "compiled": self.compiled, "micro_rows": self.micro_rows}

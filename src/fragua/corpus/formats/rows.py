@@ -18,7 +18,7 @@ BATCH_ROWS = 256
 
 def read_jsonl(path: Path, reading: Reading) -> Iterator[Document]:
     with opened(path) as file:
-        for number, raw in numbered_lines(file, path):
+        for number, raw in numbered_lines(file, path, reading.broken):
             place = f"{path}:{number}"
             try:
                 document = _document(parse_row(raw, place), place, path, reading)

@@ -13,6 +13,7 @@ from fragua.recipes.words import size
 
 STAGE_ORDER = ("corpus", "tokenizer", "pretrain", "exam_base", "finetune", "exam", "talk")
 BASE_ORDER = ("corpus", "tokenizer", "pretrain", "held_out")
+ADAPTING_ORDER = ("corpus", "origin", *STAGE_ORDER[2:])
 FOLDERS = ("corpus", "tokenizer", "base", "assistant")
 SAMPLE_STEPS = 7
 ANSWERS_SHOWN = 5
@@ -48,7 +49,7 @@ def collect(out: Path) -> dict[str, Any]:
             "expected": estimates.get(name, 0.0),
         }
         | entries.get(name, {})
-        for name in (STAGE_ORDER if aldea else BASE_ORDER)
+        for name in _order(run["settings"])
     ]
     base, assistant = (
         read_rows(out / "base" / "metrics.jsonl"),
@@ -78,6 +79,7 @@ def collect(out: Path) -> dict[str, Any]:
         "strangers": _if_there(out / "talk" / "strangers.json"),
         "questions": questions(after, run["settings"]["talk"]["turns"]) if aldea else [],
         "corpus": _if_there(out / "corpus" / "corpus.json"),
+        "adapted": adaptation(_if_there(out / "exam" / "origin.json"), before, after),
         "own": own_documents(_if_there(out / "corpus" / "corpus.json"), before, after),
         "folders": {name: _size(out / name) for name in FOLDERS if (out / name).is_dir()},
         "weights": {name: _size(out / name, "*.safetensors") for name in ("base", "assistant")},
@@ -137,8 +139,29 @@ def families(before: dict[str, Any] | None, after: dict[str, Any] | None) -> lis
     return rows
 
 
+def _order(settings: dict[str, Any]) -> tuple[str, ...]:
+    if settings.get("adapt"):
+        return ADAPTING_ORDER
+    return STAGE_ORDER if settings["corpus"].get("aldea", True) else BASE_ORDER
+
+
 HEART_AND_PAGE = (("own_cloze", "own_cloze_read"), ("own_recall", "own_read"))
 """The same question from memory, and with the passage before it."""
+
+
+def adaptation(*exams: dict[str, Any] | None) -> dict[str, list[tuple[str, list[Any]]]] | None:
+    """What a model gained and forgot: `shares` and `bits` as (part, values); a value for the model as it was, after
+    reading, and after LoRA, None where it is not there yet. None where no model is adapted."""
+    if exams[0] is None:
+        return None
+    parts = {"all": [exam and exam["accuracy"] for exam in exams]}
+    for part in exams[0]["by_part"]:
+        parts[part] = [exam and exam["by_part"].get(part) for exam in exams]
+    bits = {
+        part: [exam and exam["bits_per_byte"].get(part) for exam in exams]
+        for part in exams[0]["bits_per_byte"]
+    }
+    return {"shares": list(parts.items()), "bits": list(bits.items())}
 
 
 def own_documents(

@@ -21,6 +21,13 @@ CONTROL_NAMES = {
     "echo": ("repetir la pregunta", "saying the question again"),
     "neighbour": ("copiar la conversación más parecida", "copying the most similar conversation"),
 }
+ADAPTED_NAMES = {
+    "all": ("todo", "all"),
+    "abilities": ("capacidades", "abilities"),
+    "documents": ("documentos", "documents"),
+    "aldea": ("Aldea", "Aldea"),
+    "general": ("texto general", "general text"),
+}
 CHECK_NAMES = {
     "silent": ("no dice nada", "says nothing"),
     "language": (
@@ -59,6 +66,7 @@ def render(values: dict[str, Any], lang: str, finished: bool) -> str:
     environment.globals |= {
         "t": both,
         "stage": lambda name: both(stage_name(name, _spanish), stage_name(name, _english)),
+        "adapted_names": {name: both(*names) for name, names in ADAPTED_NAMES.items()},
         "control_names": {name: both(*names) for name, names in CONTROL_NAMES.items()},
         "check_names": {name: both(*names) for name, names in CHECK_NAMES.items()},
         "family": lambda name: both(family_name(name, _spanish), family_name(name, _english)),
