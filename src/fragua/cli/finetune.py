@@ -1,29 +1,69 @@
-"""`fragua finetune`: an assistant from a base model and conversations."""
+"""`fragua finetune`: an assistant from a base model and conversations, or a head from labelled rows."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
 from fragua.cli.output import result
+from fragua.corpus.labelled import Task
+from fragua.errors import InputError
+
+DEV = ("accuracy", "macro_f1", "span_f1", "log_loss", "calibration_error", "mse", "pearson", "spearman")
+"""What is shown of the rows that were held out."""
 
 
 def finetune(
     model: Annotated[Path, typer.Argument(help="Model directory to start from.")],
     data: Annotated[
-        Path, typer.Option(help="Conversations: OpenAI messages, Alpaca or ShareGPT; JSON or JSONL.")
+        Path,
+        typer.Option(
+            help="Conversations: OpenAI messages, Alpaca or ShareGPT, JSON or JSONL. Labels: JSONL, CSV, TSV, Parquet; "
+            "tags also in two columns."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Model directory to make; an unfinished one is gone on with.")],
-    epochs: Annotated[float, typer.Option(help="Times through the data.")] = 3.0,
+    task: Annotated[
+        str, typer.Option(help="chat; or labels: classify, pair (of texts), regress, tag (words).")
+    ] = "chat",
+    dev: Annotated[
+        Path | None, typer.Option(help="Labels: rows to judge on; a tenth of the data if not given.")
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option(help="Labels: what learns: full, last-K, frozen or lora; full if not given.")
+    ] = None,
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help="Labels: the directory's shape with new weights.")
+    ] = False,
+    columns: Annotated[
+        str | None, typer.Option(help="Labels: the file's own names, e.g. text=sentence,label=class.")
+    ] = None,
+    dev_share: Annotated[
+        float | None, typer.Option(help="Labels: share of the data that is held out without --dev.")
+    ] = None,
+    pooling: Annotated[
+        str | None, typer.Option(help="Labels of texts are told from: family (as transformers) or mean.")
+    ] = None,
+    layer_decay: Annotated[
+        float | None, typer.Option(help="Labels: each block learns so much slower than that above; 0.9.")
+    ] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Labels: evaluations without a better loss until it stops; 3.")
+    ] = None,
+    batch_rows: Annotated[int | None, typer.Option(help="Labels: rows a step.")] = None,
+    epochs: Annotated[
+        float | None, typer.Option(help="Times through the data; chat 3, of labels derived.")
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Optimiser steps, instead of epochs.")] = None,
-    batch_tokens: Annotated[int, typer.Option(help="Tokens a step.")] = 8192,
+    batch_tokens: Annotated[int | None, typer.Option(help="Chat: tokens a step; 8192.")] = None,
     learning_rate: Annotated[
         float | None, typer.Option(help="Peak learning rate; derived if not given.")
     ] = None,
     optimizer: Annotated[
-        str | None, typer.Option(help="muon or adamw; muon if not given, adamw for LoRA.")
+        str | None, typer.Option(help="Chat: muon or adamw; muon if not given, adamw for LoRA.")
     ] = None,
     lora_rank: Annotated[
         int | None, typer.Option(help="Learn changes of this rank beside frozen weights (LoRA).")
@@ -32,20 +72,55 @@ def finetune(
         float | None, typer.Option(help="LoRA's changes count alpha / rank; twice the rank if not given.")
     ] = None,
     lora_dropout: Annotated[
-        float, typer.Option(help="Share of inputs that LoRA's changes do not see.")
-    ] = 0.0,
+        float | None, typer.Option(help="Share of inputs that LoRA's changes do not see.")
+    ] = None,
     frozen: Annotated[
-        str, typer.Option(help="LoRA's frozen weights: float32, int8, or auto (int8 where memory is short).")
-    ] = "auto",
+        str | None,
+        typer.Option(
+            help="Chat: LoRA's frozen weights: float32, int8, or auto (int8 where memory is short)."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the order.")] = 0,
     precision: Annotated[str, typer.Option(help="auto (measured), float32 or bfloat16.")] = "auto",
-    compile: Annotated[str, typer.Option(help="auto, on or off.")] = "auto",
+    compile: Annotated[str | None, typer.Option(help="Chat: auto, on or off.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
-    """Make an assistant of a base model. The same command on an unfinished --out goes on with it."""
-    values: dict[str, Any] = {key: value for key, value in locals().items() if key not in ("out", "json")}
-    from fragua.training.finetune import FinetuneSettings
-    from fragua.training.finetune import finetune as train
+    """Make an assistant of a base model, or with --task one that tells labels. The same command on an unfinished --out
+    goes on with it."""
+    given: dict[str, Any] = {
+        key: value
+        for key, value in locals().items()
+        if key not in ("out", "json") and value is not None and value is not False
+    }
+    if task not in ("chat", *get_args(Task)):
+        raise InputError(f"'{task}' is not a task", "--task", f"chat, {', '.join(get_args(Task))}")
+    if task == "chat":
+        _chat(given, out, json)
+    else:
+        _labels(given, out, json)
 
-    figures = train(FinetuneSettings.parse(values, "finetune"), out)
+
+def _chat(given: dict[str, Any], out: Path, json: bool) -> None:
+    from fragua.training.finetune import FinetuneSettings, finetune
+
+    given.pop("task")
+    _check(given, FinetuneSettings.model_fields, "chat")
+    figures = finetune(FinetuneSettings.parse(given, "finetune"), out)
     result(figures, json, ("steps", "tokens", "seconds", "loss", "validation_loss"))
+
+
+def _labels(given: dict[str, Any], out: Path, json: bool) -> None:
+    from fragua.learning.transfer import TransferSettings, transfer
+
+    _check(given, TransferSettings.model_fields, given["task"])
+    if columns := given.get("columns"):
+        pairs = [part.partition("=") for part in columns.split(",")]
+        given["columns"] = {name.strip(): column.strip() for name, _, column in pairs}
+    figures = transfer(TransferSettings.parse(given, "finetune"), out)
+    result(figures, json, ("rows", "steps", "best_step", "seconds", "loss", "dev_rows", *(f"dev_{name}" for name in DEV)))
+
+
+def _check(given: Collection[str], known: Collection[str], task: str) -> None:
+    for key in given:
+        if key not in known:
+            raise InputError(f"is not for --task {task}", f"--{key.replace('_', '-')}", "leave it out")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -34,8 +35,8 @@ from fragua.training.trainer import OnRow, Trainer, Training
 
 PREDICTIONS, ADAPTER = "predictions.jsonl", "adapter"
 FEW_STEPS, FROZEN_STEPS, HEAD_RATE = 150, 400, 10.0
-PEAKS = {"full": 1e-4, "last": 1e-4, "lora": 1e-3, "scratch": 1e-3}
-"""Of AdamW at a width of 256; it falls with the root of the width."""
+PEAK, FAST_PEAK = 1e-4, 1e-3
+"""Of AdamW at a width of 256; they fall with the root of the width. The second is LoRA's, and of new weights."""
 FROZEN_RATE = 1e-2
 
 
@@ -50,9 +51,8 @@ class TransferSettings(Settings):
     task: Task = "classify"
     columns: dict[str, str] = Field(default_factory=dict)
     """Of the file, where they are called otherwise: text, pair, label, words, tags."""
-    method: Literal["full", "last", "frozen", "lora"] = "full"
-    last_layers: int | None = Field(default=None, gt=0)
-    """Of method last: how many blocks learn beside the head."""
+    method: str = "full"
+    """What learns beside the head: full, last-K (so many blocks), frozen (nothing), lora."""
     from_scratch: bool = False
     """The directory's config and tokenizer, with new weights."""
     pooling: Literal["family", "mean"] | None = None
@@ -78,8 +78,10 @@ class TransferSettings(Settings):
     def _consistent(self) -> Self:
         if self.from_scratch and self.method != "full":
             raise ValueError("from_scratch learns all weights: leave the method full")
-        if (self.method == "last") != (self.last_layers is not None):
-            raise ValueError("the method last wants last_layers, and no other does")
+        if not re.fullmatch(r"full|frozen|lora|last-[1-9]\d*", self.method):
+            raise ValueError(
+                f"'{self.method}' is not a method; known: full, last-K (for example last-2), frozen, lora"
+            )
         return self
 
     def rows(self, count: int) -> int:
@@ -102,7 +104,8 @@ class TransferSettings(Settings):
         if self.method == "frozen":
             peak = FROZEN_RATE
         else:
-            peak = PEAKS["scratch" if self.from_scratch else self.method] * (256 / width) ** 0.5
+            fast = self.from_scratch or self.method == "lora"
+            peak = (FAST_PEAK if fast else PEAK) * (256 / width) ** 0.5
         return Training.parse(
             dict(
                 steps=steps,
@@ -118,6 +121,7 @@ class TransferSettings(Settings):
                 evaluate_rows=max(1, held_out),
                 sample_every=steps,
                 checkpoint_every_s=self.checkpoint_every_s,
+                keep_best=held_out > 0,
                 patience=self.patience if held_out else None,
             )
         )
@@ -282,7 +286,7 @@ def _model(settings: TransferSettings, names: Sequence[str], tokenizer: Tokenize
         lora = Lora(rank=settings.lora_rank, alpha=settings.lora_alpha, dropout=settings.lora_dropout)
         adapt(model, lora, settings.seed)
     elif settings.method != "full":
-        learn_last(model, settings.last_layers or 0)
+        learn_last(model, int(settings.method.removeprefix("last-")) if settings.method != "frozen" else 0)
     return model
 
 

@@ -69,7 +69,7 @@ def learn_last(model: Model, blocks: int) -> None:
     config = model.config
     if blocks >= config.layers:
         what = f"{blocks} of {config.layers} blocks leave none frozen"
-        raise InputError(what, "--last-layers", "take fewer, or the method full")
+        raise InputError(what, "--method", "take fewer, or the method full")
     learned = [*HEAD, *(["pooler."] if config.task == "label" else [])]
     learned += [f"transformer.blocks.{layer}." for layer in range(config.layers - blocks, config.layers)]
     learned += ["transformer.norm."] if blocks else []

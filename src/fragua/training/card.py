@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from jinja2 import Environment
 
 from fragua.files import atomic_write, read_json
+from fragua.models.config import Stack
 from fragua.models.io import read_config
 
 CARD = """---
@@ -17,9 +18,9 @@ pipeline_tag: {{ use.task }}
 tags: [fragua]
 ---
 
-# {{ "Asistente" if assistant else "Modelo base" }} de Fragua
+# {{ "Asistente" if assistant else "Modelo de etiquetas" if labels else "Modelo base" }} de Fragua
 
-{{ "Un modelo afinado con conversaciones" if assistant else "Un modelo base: " + use.es }}, \
+{{ "Un modelo afinado con conversaciones" if assistant else "Un modelo: " + use.es if labels else "Un modelo base: " + use.es }}, \
 {{ "adaptado de `%s`"|format(origin) if origin else "entrenado desde cero" }}.
 
 | | |
@@ -31,6 +32,9 @@ tags: [fragua]
 {% if figures.validation_bits_per_byte -%}
 | pérdida en datos reservados | {{ "%.3f"|format(figures.validation_loss) }} nats por token, \
 {{ "%.3f"|format(figures.validation_bits_per_byte) }} bits por byte |
+{% endif -%}
+{% if figures.dev_accuracy is defined -%}
+| acierto en datos reservados | {{ "%.1f"|format(100 * figures.dev_accuracy) }} % (n = {{ figures.dev_rows }}) |
 {% endif -%}
 {% if exam -%}
 | examen | {{ line(exam.accuracy) }} |
@@ -44,9 +48,9 @@ tags: [fragua]
 **Límites.** Es un modelo muy pequeño. Solo sabe lo que estaba en sus textos, puede inventar lo que no sabe y no
 conoce nada posterior a ellos. No sirve para decisiones de salud, dinero o derecho.
 
-# Fragua {{ "assistant" if assistant else "base model" }}
+# Fragua {{ "assistant" if assistant else "model of labels" if labels else "base model" }}
 
-{{ "A model fine-tuned on conversations" if assistant else "A base model: " + use.en }}, \
+{{ "A model fine-tuned on conversations" if assistant else "A model: " + use.en if labels else "A base model: " + use.en }}, \
 {{ "adapted from `%s`"|format(origin) if origin else "trained from scratch" }}.
 
 | | |
@@ -58,6 +62,9 @@ conoce nada posterior a ellos. No sirve para decisiones de salud, dinero o derec
 {% if figures.validation_bits_per_byte -%}
 | loss on held-out data | {{ "%.3f"|format(figures.validation_loss) }} nats a token, \
 {{ "%.3f"|format(figures.validation_bits_per_byte) }} bits a byte |
+{% endif -%}
+{% if figures.dev_accuracy is defined -%}
+| accuracy on held-out data | {{ "%.1f"|format(100 * figures.dev_accuracy) }} % (n = {{ figures.dev_rows }}) |
 {% endif -%}
 {% if exam -%}
 | exam | {{ line(exam.accuracy) }} |
@@ -107,6 +114,19 @@ READS = Use(
     "it reads a text and writes what is missing",
     'lm.generate("Había una <extra_id_0>.", max_tokens=20).text',
 )
+LABELS = Use(
+    "text-classification",
+    "pone etiquetas a textos",
+    "it tells the labels of texts",
+    'lm.classify("Había una vez")',
+)
+NUMBERS = Use(
+    "text-classification",
+    "pone un número a cada texto",
+    "it gives each text a number",
+    'lm.regress("Había una vez")',
+)
+TAGS = Use("token-classification", "marca palabras", "it tags words", 'lm.tag("Había una vez")')
 USES = {"bert": FILLS, "roberta": FILLS, "xlnet": FILLS, "t5": READS}
 
 
@@ -120,6 +140,7 @@ def write_card(directory: Path, exam: dict[str, Any] | None = None) -> None:
         .from_string(CARD)
         .render(
             assistant=record["kind"] == "assistant",
+            labels=record["kind"] == "labels",
             config=config,
             origin=_origin(record),
             figures=record["figures"],
@@ -127,7 +148,7 @@ def write_card(directory: Path, exam: dict[str, Any] | None = None) -> None:
             exam=exam,
             documents=(exam or {}).get("by_part", {}).get("documents"),
             line=_share,
-            use=USES.get(config.family, CONTINUES),
+            use=_use(config),
             folder=directory.name,
             number=lambda value: f"{value:,}".replace(",", "\u202f"),
         )
@@ -142,6 +163,12 @@ def _origin(record: dict[str, Any]) -> str | None:
     if record["kind"] == "assistant" and parents and parents[0].get("kind") == "base":
         parents = parents[0].get("parents") or []
     return parents[0]["name"] if parents else None
+
+
+def _use(config: Stack) -> Use:
+    if config.task == "label":
+        return LABELS if config.labels > 1 else NUMBERS
+    return TAGS if config.task == "tag" else USES.get(config.family, CONTINUES)
 
 
 def _share(share: dict[str, Any]) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from fragua.corpus.document import UNKNOWN, Document, Reading, refuse
+from fragua.corpus.document import UNKNOWN, Document, Reading
 from fragua.corpus.opening import MOST_LINE_CHARACTERS, decoded, lines, opened
 from fragua.errors import InputError
-from fragua.files import numbered_lines, parse_row
+from fragua.files import numbered_lines, parse_row, raised
 
 DELIMITERS = ",;\t|"
 BATCH_ROWS = 256
@@ -40,7 +40,7 @@ class CsvTable:
         self._delimiter = max(DELIMITERS, key=head.count)
         self.names = next(csv.reader([head], delimiter=self._delimiter), [])
 
-    def rows(self, broken: Callable[[InputError], None] = refuse) -> Iterator[tuple[str, Mapping[str, str]]]:
+    def rows(self, broken: Callable[[InputError], None] = raised) -> Iterator[tuple[str, Mapping[str, str]]]:
         """(place, cells by column). `broken` is told of a row with more or fewer cells than the first line."""
         rows = csv.reader(self._lines, delimiter=self._delimiter)
         try:
