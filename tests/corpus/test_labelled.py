@@ -64,7 +64,7 @@ def test_labels_that_are_numbers_stand_by_size(tmp_path: Path) -> None:
 def test_a_bad_row_is_named_by_its_line(tmp_path: Path, task: str, row: dict, told: str) -> None:
     good = {"text": "a", "pair": "b", "label": 1, "words": ["a"], "tags": ["O"]}
     write_jsonl(tmp_path / "a.jsonl", [good, row])
-    with pytest.raises(InputError, match="a.jsonl:2: ") as error:
+    with pytest.raises(InputError, match=r"a\.jsonl:2: ") as error:
         read_labelled(tmp_path / "a.jsonl", task)  # type: ignore[arg-type]
     assert told in str(error.value)
 
@@ -88,5 +88,7 @@ TAGS = st.lists(st.sampled_from(["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]), max_
 @settings(deadline=None)
 @given(TAGS)
 def test_spans_are_those_of_seqeval(tags: list[str]) -> None:
-    entities = pytest.importorskip("seqeval.metrics.sequence_labeling", reason="it is the oracle").get_entities
+    entities = pytest.importorskip(
+        "seqeval.metrics.sequence_labeling", reason="it is the oracle"
+    ).get_entities
     assert [(span.label, span.start, span.stop - 1) for span in spans(tags)] == entities(tags)

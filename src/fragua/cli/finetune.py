@@ -117,7 +117,11 @@ def _labels(given: dict[str, Any], out: Path, json: bool) -> None:
         pairs = [part.partition("=") for part in columns.split(",")]
         given["columns"] = {name.strip(): column.strip() for name, _, column in pairs}
     figures = transfer(TransferSettings.parse(given, "finetune"), out)
-    result(figures, json, ("rows", "steps", "best_step", "seconds", "loss", "dev_rows", *(f"dev_{name}" for name in DEV)))
+    result(
+        figures,
+        json,
+        ("rows", "steps", "best_step", "seconds", "loss", "dev_rows", *(f"dev_{name}" for name in DEV)),
+    )
 
 
 def _check(given: Collection[str], known: Collection[str], task: str) -> None:

@@ -20,7 +20,8 @@ tags: [fragua]
 
 # {{ "Asistente" if assistant else "Modelo de etiquetas" if labels else "Modelo base" }} de Fragua
 
-{{ "Un modelo afinado con conversaciones" if assistant else "Un modelo: " + use.es if labels else "Un modelo base: " + use.es }}, \
+{{ "Un modelo afinado con conversaciones" if assistant else \
+("Un modelo: " if labels else "Un modelo base: ") + use.es }}, \
 {{ "adaptado de `%s`"|format(origin) if origin else "entrenado desde cero" }}.
 
 | | |
@@ -50,7 +51,8 @@ conoce nada posterior a ellos. No sirve para decisiones de salud, dinero o derec
 
 # Fragua {{ "assistant" if assistant else "model of labels" if labels else "base model" }}
 
-{{ "A model fine-tuned on conversations" if assistant else "A model: " + use.en if labels else "A base model: " + use.en }}, \
+{{ "A model fine-tuned on conversations" if assistant else \
+("A model: " if labels else "A base model: ") + use.en }}, \
 {{ "adapted from `%s`"|format(origin) if origin else "trained from scratch" }}.
 
 | | |
