@@ -23,6 +23,7 @@ TWINS = [
     ("docs/own-documents.md", "docs/own-documents.es.md"),
     ("docs/tutorial/01-a-whole-life.md", "docs/tutorial/01-una-vida-entera.md"),
     ("docs/two-files.md", "docs/dos-ficheros.md"),
+    ("docs/transfer.md", "docs/transfer.es.md"),
 ]
 TAUGHT = [ROOT / name for pair in TWINS for name in pair]
 
