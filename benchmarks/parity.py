@@ -214,23 +214,49 @@ DRAWERS: dict[str, tuple[Callable[[Draw], Any], list[str]]] = {
 }
 """How a config of each family is drawn, and the classes that it is tried with."""
 
+HEADED = {
+    family: [f"{name}For{kind}Classification" for kind in ("Sequence", "Token")]
+    for family, name in {
+        "gpt2": "GPT2",
+        "llama": "Llama",
+        "mistral": "Mistral",
+        "qwen2": "Qwen2",
+        "qwen3": "Qwen3",
+        "xlnet": "XLNet",
+    }.items()
+} | {family: [f"{family.upper()}ForSequenceClassification"] for family in ("t5", "mt5")}
+"""Classes with a head of labels of the families whose own work is another."""
+LABELLED, PAD, END = ("SequenceClassification", "TokenClassification"), 2, 1
+
 
 @st.composite
-def peers(draw: Draw, family: str) -> Any:
+def peers(draw: Draw, family: str, classes: list[str] | None = None) -> Any:
     """A model of transformers with random weights, eager so that attentions can be compared."""
-    drawer, classes = DRAWERS[family]
-    config, kind = drawer(draw), draw(st.sampled_from(classes))
+    drawer, usual = DRAWERS[family]
+    config, kind = drawer(draw), draw(st.sampled_from(classes or usual))
+    if classes:
+        config.num_labels = draw(st.sampled_from([1, 2, 5]))
+        config.pad_token_id = config.pad_token_id or (0 if family in ("t5", "mt5") else PAD)
     config._attn_implementation = "eager"
     generator = torch.Generator().manual_seed(draw(st.integers(0, 2**31)))
     peer = getattr(transformers, kind)(config).eval()
-    untie = family == "t5" and draw(st.booleans())
+    untie = family == "t5" and hasattr(peer, "lm_head") and draw(st.booleans())
     if untie:  # transformers builds it tied; older files are not
         peer.lm_head.weight = torch.nn.Parameter(torch.empty_like(peer.lm_head.weight))
     scatter(peer, generator, 0.1 if family in ("t5", "mt5") else 0.2)
     return peer
 
 
-WIDE = {"embed": 0.7, "shared": 0.7, "wte": 0.7, "lm_head.weight": 0.7, "classifier": 3.0, "pooler": 2.0}
+WIDE = {
+    "embed": 0.7,
+    "shared": 0.7,
+    "wte": 0.7,
+    "lm_head.weight": 0.7,
+    "classifier": 3.0,
+    "pooler": 2.0,
+    "score": 3.0,
+}
+WIDE |= {"logits_proj": 3.0, "classification_head": 3.0}
 """Deviations of weights whose names hold these words."""
 
 
@@ -256,6 +282,15 @@ def inputs(family: str, peer: Any, generator: torch.Generator) -> dict[str, Tens
         given["token_type_ids"] = torch.randint(
             0, peer.config.type_vocab_size, ids.shape, generator=generator
         )
+    if type(peer).__name__.endswith(LABELLED) and family not in ("bert", "roberta"):
+        ids = given["input_ids"]
+        if family == "xlnet":  # its head reads the last place, so that texts are padded on the left
+            mask[2], mask[2, :4] = 1, 0
+            given["input_ids"] = ids.flip(1).masked_fill(mask == 0, pad)
+            given["token_type_ids"] = torch.randint(0, 2, ids.shape, generator=generator)
+        if family in ("t5", "mt5"):
+            ids[:2, -1], ids[2, 6] = END, END
+        return given
     if family in ("t5", "mt5"):
         given["decoder_input_ids"] = torch.randint(4, VOCABULARY, (rows, 8), generator=generator)
     if family == "xlnet":
@@ -277,19 +312,18 @@ def compare(family: str, peer: Any, folder: Path) -> None:
     generator = torch.Generator().manual_seed(7)
     given = inputs(family, peer, generator)
     compare_outputs(family, ours, peer, given)
-    if family == "xlnet":
+    if family == "xlnet" and "perm_mask" in given:
         compare_memories(ours, peer, given)
     save_model(ours, folder / "ours")
     again, report = type(peer).from_pretrained(folder / "ours", output_loading_info=True, dtype=torch.float32)
-    untied = family in ("t5", "mt5") and not ours.config.tied
+    untied = family in ("t5", "mt5") and hasattr(peer, "lm_head") and not ours.config.tied
     unexpected = set(report["unexpected_keys"]) - ({"lm_head.weight"} if untied else set())
     assert not report["missing_keys"] and not unexpected, report
     if not untied:
         with torch.no_grad():
-            real = real_places(family, given)
-            close(
-                main_result(again.eval()(**given))[real], main_result(peer(**given))[real], 1e-5, "saved here"
-            )
+            wanted = main_result(peer(**given))
+            real = of(wanted, real_places(family, given))
+            close(main_result(again.eval()(**given))[real], wanted[real], 1e-5, "saved here")
 
 
 def compare_outputs(family: str, ours: Model, peer: Any, given: dict[str, Tensor]) -> None:
@@ -306,8 +340,9 @@ def compare_outputs(family: str, ours: Model, peer: Any, given: dict[str, Tensor
     ):
         theirs = getattr(wanted, name, None)
         if theirs is not None:
-            close(getattr(found, name)[real], theirs[real], LOGITS, name)
-            close(getattr(fast, name)[real], theirs[real], LOGITS, f"{name} on the fast path")
+            these = of(theirs, real)
+            close(getattr(found, name)[these], theirs[these], LOGITS, name)
+            close(getattr(fast, name)[these], theirs[these], LOGITS, f"{name} on the fast path")
     for name in ("hidden_states", "decoder_hidden_states", "encoder_hidden_states"):
         theirs = getattr(wanted, name, None) or ()
         mine = getattr(found, name) or ()
@@ -315,6 +350,7 @@ def compare_outputs(family: str, ours: Model, peer: Any, given: dict[str, Tensor
         for number, (a, b) in enumerate(zip(mine, theirs, strict=True)):
             close(a[real], b[real], LOGITS, f"{name}[{number}]")
     compare_attentions(found, wanted, real)
+    real = of(main_result(wanted), real)
     result = main_result(wanted)[real]
     assert result.abs().max() > 1, "logits too small to show a difference"
     weights = torch.randn(result.shape, generator=torch.Generator().manual_seed(8))
@@ -327,6 +363,11 @@ def real_places(family: str, given: dict[str, Tensor]) -> Any:
     """What a causal model makes of padding is no one's business; the others agree even there."""
     causal = family in ("gpt2", "llama", "mistral", "qwen2", "qwen3")
     return given["attention_mask"].bool() if causal else ...
+
+
+def of(result: Tensor, real: Any) -> Any:
+    """`real`, or all of what is told of whole texts."""
+    return real if real is ... or result.ndim == 3 else ...
 
 
 def compare_attentions(found: Any, wanted: Any, real: Any) -> None:
@@ -396,7 +437,7 @@ def close(mine: Tensor, theirs: Tensor, tolerance: float, what: str) -> None:
     assert mine.shape == theirs.shape and difference <= limit, f"{what} differs by {difference:.2g}"
 
 
-def sweep(family: str, examples: int, number: int | None = None) -> None:
+def sweep(family: str, examples: int, number: int | None = None, classes: list[str] | None = None) -> None:
     """Draws `examples` models and compares each. Raises AssertionError at the first that differs."""
 
     @settings(
@@ -407,7 +448,7 @@ def sweep(family: str, examples: int, number: int | None = None) -> None:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(peer=peers(family))
+    @given(peer=peers(family, classes))
     def check(peer: Any) -> None:
         with tempfile.TemporaryDirectory() as folder:
             compare(family, peer, Path(folder))
@@ -420,6 +461,8 @@ def main() -> dict[str, Any]:
     passed = {}
     for family in DRAWERS:
         sweep(family, EXAMPLES, number=len(passed))
-        passed[family] = EXAMPLES
-        print(f"{family}: {EXAMPLES} random configs agree")
+        if family in HEADED:
+            sweep(family, EXAMPLES, number=len(passed), classes=HEADED[family])
+        passed[family] = EXAMPLES * (1 + (family in HEADED))
+        print(f"{family}: {passed[family]} random configs agree")
     return {"configs": passed, "tolerance_logits": LOGITS, "tolerance_gradients": GRADIENTS}

@@ -27,6 +27,7 @@ TWINS = [
     ("docs/speed.md", "docs/speed.es.md"),
     ("docs/translation.md", "docs/traduccion.md"),
     ("docs/labelling.md", "docs/labelling.es.md"),
+    ("docs/transfer.md", "docs/transfer.es.md"),
 ]
 TAUGHT = [ROOT / name for pair in TWINS for name in pair]
 

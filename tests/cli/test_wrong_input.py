@@ -35,6 +35,8 @@ def folder(tmp_path: Path, tiny_dir: Path, monkeypatch: pytest.MonkeyPatch) -> P
     write_jsonl(tmp_path / "one.jsonl", [{"messages": TURNS}])
     write_jsonl(tmp_path / "pairs.jsonl", [{"source": "uno", "target": "one"}] * 2)
     write_jsonl(tmp_path / "long.jsonl", [{"source": "uno " * 200, "target": "one"}] * 2)
+    write_jsonl(tmp_path / "same.jsonl", [{"text": "uno", "label": "x"}] * 4)
+    write_jsonl(tmp_path / "labels.jsonl", [{"text": "uno", "label": label} for label in "xyxy"])
     write_jsonl(tmp_path / "role.jsonl", [{"messages": [{"role": "wizard", "content": "?"}, *TURNS]}])
     for split in ("train", "validation"):
         write_jsonl(tmp_path / "corpus" / f"{split}.jsonl", [{"text": "el hierro canta"}] * 20)
@@ -104,6 +106,10 @@ def tells(folder: Path, capsys: pytest.CaptureFixture[str]) -> Tells:
             "a vocabulary of 10 is too small; 262 is the least",
         ),
         ("tokenizer train corpus --out empty.txt", "empty.txt: is a file, a folder is needed"),
+        (
+            "tokenizer train corpus --family elmo --out t",
+            "--family: unknown family 'elmo'; known: gpt2, llama, qwen3, bert, roberta, t5, xlnet",
+        ),
     ],
 )
 def test_texts(tells: Tells, command: str, told: str) -> None:
@@ -170,6 +176,38 @@ def test_texts(tells: Tells, command: str, told: str) -> None:
         ("align gold nowhere --out log.jsonl", "nowhere: no such directory"),
         ("align gold model --out log.jsonl --count 0", "--count: 0 comparisons teach nothing"),
         ("align audit model --before model --items 0", "--items: 0 questions show nothing"),
+        ("pretrain corpus --tokenizer tokenizer --out m --family elmo", "family: Input should be 'qwen3'"),
+        (
+            "pretrain corpus --tokenizer tokenizer --out m --family bert",
+            "tokenizer: the tokenizer has no [CLS], which bert needs; train one with: fragua tokenizer train",
+        ),
+        (
+            "pretrain corpus --tokenizer tokenizer --out m --family t5",
+            "tokenizer: the tokenizer has no <extra_id_0>, which t5 needs",
+        ),
+        ("finetune model --data broken.jsonl --task classify --out a", "broken.jsonl:1: no column 'label'"),
+        ("finetune model --data nowhere.jsonl --task tag --out a", "nowhere.jsonl: no such file"),
+        ("finetune model --data empty.jsonl --task tag --out a", "empty.jsonl: holds no row"),
+        ("finetune model --data same.jsonl --task classify --out a", "every row has the label 'x'; two at"),
+        ("finetune model --data labels.jsonl --task regress --out a", "labels.jsonl:1: the value is 'x'"),
+        ("finetune model --data labels.jsonl --task pair --out a", "labels.jsonl:1: no column 'pair'"),
+        ("finetune model --data labels.jsonl --task classify --frozen int8 --out a", "--frozen: is not for"),
+        (
+            "finetune model --data labels.jsonl --task classify --method some --out a",
+            "'some' is not a method",
+        ),
+        (
+            "finetune model --data labels.jsonl --task classify --method last-9 --out a",
+            "blocks leave none frozen; take fewer",
+        ),
+        (
+            "finetune model --data labels.jsonl --task classify --columns body=text --out a",
+            "--columns: unknown column 'body'; known: text, pair",
+        ),
+        (
+            "finetune model --data labels.jsonl --dev same.jsonl --task classify --out model",
+            "in use by someth",
+        ),
     ],
 )
 def test_learning(tells: Tells, command: str, told: str) -> None:

@@ -30,6 +30,12 @@ def test_random_configs_agree_with_transformers_there_and_back(family: str) -> N
     parity.sweep(family, 5)
 
 
+@pytest.mark.parametrize("family", parity.HEADED)
+def test_heads_of_labels_agree_with_transformers_there_and_back(family: str) -> None:
+    for kind in parity.HEADED[family]:
+        parity.sweep(family, 3, classes=[kind])
+
+
 MUTANTS: list[tuple[str, dict[str, Any]]] = [
     ("gpt2", {"activation": "gelu"}),
     ("gpt2", {"norm_eps": 1e-3}),

@@ -1,17 +1,20 @@
-"""`fragua finetune`: an assistant from a base model and conversations, or a model that answers as pairs of texts do."""
+"""`fragua finetune`: an assistant from conversations, answers from pairs of texts, or a head from labelled rows."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
 from fragua.cli.output import result
+from fragua.corpus.labelled import Task
 from fragua.errors import InputError
 
-TASKS = ("chat", "seq2seq")
+JUDGED = ("accuracy", "macro_f1", "span_f1", "log_loss", "calibration_error", "mse", "pearson", "spearman")
+LABELS = ("rows", "steps", "best_step", "seconds", "loss", "dev_rows", *(f"dev_{name}" for name in JUDGED))
+"""What is shown; of the rows that were held out, what there is."""
 
 
 def finetune(
@@ -20,27 +23,59 @@ def finetune(
         Path,
         typer.Option(
             help="chat: OpenAI messages, Alpaca or ShareGPT; JSON or JSONL. "
-            'seq2seq: JSONL of {"source", "target", "prefix"?}.'
+            'seq2seq: JSONL of {"source", "target", "prefix"?}. '
+            "Labels: JSONL, CSV, TSV, Parquet; tags also in two columns."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Model directory to make; an unfinished one is gone on with.")],
     task: Annotated[
-        str, typer.Option(help="chat, or seq2seq (a source is read, its target written).")
+        str,
+        typer.Option(
+            help="chat; seq2seq (a source is read, its target written); "
+            "or labels: classify, pair (of texts), regress, tag (words)."
+        ),
     ] = "chat",
     dev: Annotated[
-        Path | None, typer.Option(help="seq2seq: held-out pairs; else a fiftieth of the data.")
+        Path | None,
+        typer.Option(
+            help="Rows to judge on; if not given, of labels a tenth of the data, of pairs a fiftieth."
+        ),
     ] = None,
     label_smoothing: Annotated[
         float | None, typer.Option(help="seq2seq: share of what is wanted, spread over all tokens.")
     ] = None,
-    epochs: Annotated[float, typer.Option(help="Times through the data.")] = 3.0,
+    method: Annotated[
+        str | None, typer.Option(help="Labels: what learns: full, last-K, frozen or lora; full if not given.")
+    ] = None,
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help="Labels: the directory's shape with new weights.")
+    ] = False,
+    columns: Annotated[
+        str | None, typer.Option(help="Labels: the file's own names, e.g. text=sentence,label=class.")
+    ] = None,
+    dev_share: Annotated[
+        float | None, typer.Option(help="Labels: share of the data that is held out without --dev.")
+    ] = None,
+    pooling: Annotated[
+        str | None, typer.Option(help="Labels of texts are told from: family (as transformers) or mean.")
+    ] = None,
+    layer_decay: Annotated[
+        float | None, typer.Option(help="Labels: each block learns so much slower than that above; 0.9.")
+    ] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Labels: evaluations without a better loss until it stops; 3.")
+    ] = None,
+    batch_rows: Annotated[int | None, typer.Option(help="Labels: rows a step.")] = None,
+    epochs: Annotated[
+        float | None, typer.Option(help="Times through the data; chat 3, of labels derived.")
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Optimiser steps, instead of epochs.")] = None,
-    batch_tokens: Annotated[int, typer.Option(help="Tokens a step.")] = 8192,
+    batch_tokens: Annotated[int | None, typer.Option(help="Chat: tokens a step; 8192.")] = None,
     learning_rate: Annotated[
         float | None, typer.Option(help="Peak learning rate; derived if not given.")
     ] = None,
     optimizer: Annotated[
-        str | None, typer.Option(help="muon or adamw; muon if not given, adamw for LoRA.")
+        str | None, typer.Option(help="Chat: muon or adamw; muon if not given, adamw for LoRA.")
     ] = None,
     lora_rank: Annotated[
         int | None, typer.Option(help="Learn changes of this rank beside frozen weights (LoRA).")
@@ -49,26 +84,35 @@ def finetune(
         float | None, typer.Option(help="LoRA's changes count alpha / rank; twice the rank if not given.")
     ] = None,
     lora_dropout: Annotated[
-        float, typer.Option(help="Share of inputs that LoRA's changes do not see.")
-    ] = 0.0,
+        float | None, typer.Option(help="Share of inputs that LoRA's changes do not see.")
+    ] = None,
     frozen: Annotated[
-        str, typer.Option(help="LoRA's frozen weights: float32, int8, or auto (int8 where memory is short).")
-    ] = "auto",
+        str | None,
+        typer.Option(
+            help="Chat: LoRA's frozen weights: float32, int8, or auto (int8 where memory is short)."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the order.")] = 0,
     precision: Annotated[str, typer.Option(help="auto (measured), float32 or bfloat16.")] = "auto",
-    compile: Annotated[str, typer.Option(help="auto, on or off.")] = "auto",
+    compile: Annotated[str | None, typer.Option(help="Chat: auto, on or off.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
-    """Make an assistant of a base model, or teach it pairs. The same command on an unfinished --out goes on with it."""
+    """Make an assistant of a base model, teach it pairs, or with --task give it labels to tell. The same command on an
+    unfinished --out goes on with it."""
     given: dict[str, Any] = {
         key: value
         for key, value in locals().items()
-        if key not in ("task", "out", "json") and value is not None
+        if key not in ("out", "json") and value is not None and value is not False
     }
-    if task not in TASKS:
-        raise InputError(f"'{task}' is not a task", "--task", f"known: {', '.join(TASKS)}")
-    figures = (_chat if task == "chat" else _pairs)(given, out)
-    result(figures, json, ("steps", "tokens", "seconds", "loss", "validation_loss"))
+    known = ("chat", "seq2seq", *get_args(Task))
+    if task not in known:
+        raise InputError(f"'{task}' is not a task", "--task", f"known: {', '.join(known)}")
+    if task in get_args(Task):
+        result(_labels(given, out), json, LABELS)
+    else:
+        given.pop("task")
+        figures = (_chat if task == "chat" else _pairs)(given, out)
+        result(figures, json, ("steps", "tokens", "seconds", "loss", "validation_loss"))
 
 
 def _chat(given: dict[str, Any], out: Path) -> dict[str, Any]:
@@ -81,7 +125,18 @@ def _chat(given: dict[str, Any], out: Path) -> dict[str, Any]:
 def _pairs(given: dict[str, Any], out: Path) -> dict[str, Any]:
     from fragua.training.finetune_pairs import PairsSettings, finetune_pairs
 
+    _check(given, PairsSettings.model_fields, "seq2seq")
     return finetune_pairs(PairsSettings.parse(given, "finetune"), out)
+
+
+def _labels(given: dict[str, Any], out: Path) -> dict[str, Any]:
+    from fragua.learning.transfer import TransferSettings, transfer
+
+    _check(given, TransferSettings.model_fields, given["task"])
+    if columns := given.get("columns"):
+        pairs = [part.partition("=") for part in columns.split(",")]
+        given["columns"] = {name.strip(): column.strip() for name, _, column in pairs}
+    return transfer(TransferSettings.parse(given, "finetune"), out)
 
 
 def _check(given: Collection[str], known: Collection[str], task: str) -> None:

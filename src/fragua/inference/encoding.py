@@ -1,11 +1,10 @@
-"""What models that read are for: vectors of texts, words for a gap, labels."""
+"""What models that read are for: vectors of texts, words for a gap."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -15,12 +14,13 @@ from torch import Tensor
 from fragua.errors import InputError
 from fragua.files import read_json
 from fragua.models.calls import Model
+from fragua.models.config import Pooling
 from fragua.models.encoder import Encoder
+from fragua.models.heads import pool
 from fragua.models.permuting import Permuting
 from fragua.settings import Settings
 from fragua.tokens.tokenizer import Framed, Tokenizer
 
-Pooling = Literal["mean", "cls", "last"]
 BATCH_TOKENS = 4096
 MASKS = ("[MASK]", "<mask>")
 """What may stand for a gap, whatever the tokenizer calls it."""
@@ -64,21 +64,12 @@ def embed(model: Model, tokenizer: Tokenizer, texts: Sequence[str], how: Embeddi
     vectors = np.zeros((len(texts), model.config.width), dtype=np.float32)
     limit = min(how.limit or model.config.context, model.config.context)
     framed = [tokenizer.framed(text, limit=limit) for text in texts]
-    for places, ids_BT, mask_BT, types_BT in _batches(model, framed):
+    for places, ids_BT, mask_BT, types_BT in batches(model, framed):
         vector_BD = pool(model.states(ids_BT, mask_BT, types_BT), mask_BT, how.pooling)
         if how.normalise:
             vector_BD = torch.nn.functional.normalize(vector_BD, dim=-1)
         vectors[places] = vector_BD.float().cpu().numpy()
     return vectors
-
-
-def pool(x_BTD: Tensor, mask_BT: Tensor, pooling: Pooling) -> Tensor:
-    """The mean over real tokens, or the first or last of them: [B, D]."""
-    if pooling == "mean":
-        weights_BT1 = mask_BT[:, :, None].to(x_BTD)
-        return (x_BTD * weights_BT1).sum(1) / weights_BT1.sum(1).clamp(min=1)
-    places_B = mask_BT.argmax(1) if pooling == "cls" else (mask_BT.sum(1) - 1).clamp(min=0)
-    return x_BTD[torch.arange(len(x_BTD), device=x_BTD.device), places_B]
 
 
 @dataclass(frozen=True)
@@ -163,49 +154,23 @@ def _gap_logits(model: Model, framed: Framed, gaps: list[int]) -> Tensor:
     return model(ids_BT, token_type_ids=types_BT, **asked).logits[0]
 
 
-@dataclass(frozen=True)
-class Labelled:
-    """A text's label and how probable each is."""
-
-    label: str
-    probability: float
-    probabilities: dict[str, float]
-
-
-@torch.inference_mode()
-def classify(model: Model, tokenizer: Tokenizer, texts: Sequence[str | tuple[str, str]]) -> list[Labelled]:
-    """The label of each text, or pair of texts. Raises InputError where the model has no such head."""
-    if model.config.task != "label":
-        what = f"this {model.config.family} has no head for labels"
-        raise InputError(what, "classify", "a directory with a sequence classifier is needed")
-    limit = model.config.context
-    pairs = [(text, None) if isinstance(text, str) else text for text in texts]
-    framed = [tokenizer.framed(first, second, limit) for first, second in pairs]
-    names, found = model.config.label_names, {}
-    for places, ids_BT, mask_BT, types_BT in _batches(model, framed):
-        rows = model(ids_BT, mask_BT, types_BT).logits.float().softmax(-1).tolist()
-        for place, row in zip(places, rows, strict=True):
-            best = max(range(len(row)), key=row.__getitem__)
-            found[place] = Labelled(names[best], row[best], dict(zip(names, row, strict=True)))
-    return [found[place] for place in range(len(texts))]
-
-
 Batch = tuple[list[int], Tensor, Tensor, Tensor | None]
 
 
-def _batches(model: Model, framed: Sequence[Framed]) -> Iterator[Batch]:
+def batches(model: Model, framed: Sequence[Framed]) -> Iterator[Batch]:
     """Neighbours in length together, padded on the right: places, ids, mask and types, [B, T]."""
     size: Callable[[int], int] = lambda place: len(framed[place].ids)  # noqa: E731
     order = sorted((place for place in range(len(framed)) if size(place)), key=size)
     batch: list[int] = []
     for place in [*order, -1]:
         if batch and (place < 0 or size(place) * (len(batch) + 1) > BATCH_TOKENS):
-            yield batch, *_padded(model, [framed[each] for each in batch])
+            yield batch, *padded(model, [framed[each] for each in batch])
             batch = []
         batch.append(place)
 
 
-def _padded(model: Model, framed: Sequence[Framed]) -> tuple[Tensor, Tensor, Tensor | None]:
+def padded(model: Model, framed: Sequence[Framed]) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Ids, mask and types [B, T], padded on the right; no types where the model has none."""
     width = max(len(each.ids) for each in framed)
     ids_BT = torch.full((len(framed), width), model.config.pad_id or 0, dtype=torch.long)
     mask_BT, types_BT = torch.zeros_like(ids_BT), torch.zeros_like(ids_BT)

@@ -16,7 +16,8 @@ from fragua.inference.beams import search_batch
 from fragua.inference.chat import MAX_ROUNDS, ReplyReader, converse
 from fragua.inference.completion import Completion, Event, Message, Options, Piece, Score
 from fragua.inference.decoding import Ending, check_room, complete_batch, completed, stream_one
-from fragua.inference.encoding import Embedding, Filled, Labelled, classify, embed, fill
+from fragua.inference.encoding import Embedding, Filled, embed, fill
+from fragua.inference.labelling import Labelled, Tagged, classify, regress, tag
 from fragua.inference.reading import Reader
 from fragua.inference.scoring import score_sequences
 from fragua.inference.tools import CALCULATOR, Tool, schema
@@ -73,7 +74,7 @@ class LanguageModel:
     @property
     def decoder(self) -> Decoder:
         """The model, where it continues texts. Raises InputError where it does not."""
-        if isinstance(self.model, Encoder | EncoderDecoder | Permuting):
+        if self.model.config.task != "tokens" or isinstance(self.model, Encoder | EncoderDecoder | Permuting):
             what = f"{self.model.config.family} does not continue a text"
             raise InputError(what, self.directory, "fill, embed and classify are for encoders")
         return cast(Decoder, self.model)
@@ -203,6 +204,15 @@ class LanguageModel:
     def classify(self, texts: str | Sequence[str | tuple[str, str]]) -> list[Labelled]:
         """The label of each text, or pair of texts. Raises InputError for a model without such a head."""
         return classify(self.model, self.tokenizer, [texts] if isinstance(texts, str) else texts)
+
+    def regress(self, texts: str | Sequence[str | tuple[str, str]]) -> np.ndarray:
+        """The number of each text, or pair of texts, float32 [n]. Raises InputError for a model that tells none."""
+        return regress(self.model, self.tokenizer, [texts] if isinstance(texts, str) else texts)
+
+    def tag(self, texts: str | Sequence[str | Sequence[str]]) -> list[Tagged]:
+        """Words, their tags and the spans these mark, of each text (or list of words). Raises InputError for a model
+        without such a head, or a text over the context."""
+        return tag(self.model, self.tokenizer, [texts] if isinstance(texts, str) else texts)
 
     def save(self, directory: str | Path, *, dtype: torch.dtype = torch.float32) -> None:
         """The same layout again: weights, configuration, tokenizer and, where there is one, the lineage."""

@@ -12,7 +12,7 @@ from fragua.models import visibility
 from fragua.models.attention import Attention
 from fragua.models.cache import Cache
 from fragua.models.config import Stack
-from fragua.models.heads import First, before_tokens
+from fragua.models.heads import Pooler, before_tokens, pool
 from fragua.models.outputs import Output, states
 from fragua.models.transformer import Trace, Transformer
 from fragua.models.visibility import Visible
@@ -26,7 +26,7 @@ class Model(nn.Module):
         self.config = config
         self.transformer = Transformer(config)
         if config.pooler:
-            self.pooler = First(config)
+            self.pooler = Pooler(config)
         if config.task in ("tokens", "pretraining"):
             self.before_head = before_tokens(config)
             biased = config.visible == "full"
@@ -36,9 +36,9 @@ class Model(nn.Module):
         if config.task == "pretraining":
             self.next_sentence = nn.Linear(config.width, 2)
         if config.task in ("label", "tag"):
-            self.classifier = nn.Linear(config.width, config.labels)
-        if config.task == "label" and not config.pooler:
-            self.first = First(config)
+            self.classifier = nn.Linear(config.width, config.labels, bias=config.label_bias)
+        if config.has_inner:
+            self.first = Pooler(config)
 
     @property
     def device(self) -> torch.device:
@@ -52,6 +52,28 @@ class Model(nn.Module):
     def states(self, ids_BT: Tensor, mask_BT: Tensor | None = None, types_BT: Tensor | None = None) -> Tensor:
         """The last state of each token that is read, [B, T, D]."""
         raise NotImplementedError
+
+    def labelled_states(
+        self, ids_BT: Tensor, mask_BT: Tensor | None = None, types_BT: Tensor | None = None
+    ) -> Tensor:
+        """Those that labels are told from, [B, T, D]."""
+        return self.states(ids_BT, mask_BT, types_BT)
+
+    def judge(self, x_ND: Tensor) -> Tensor:
+        """Logits of labels [N, labels] at pooled states of texts, or at states of tokens."""
+        if self.config.task == "label" and self.config.pooler:
+            x_ND = self.pooler(x_ND)
+        logits: Tensor = self.classifier(self.first(x_ND) if self.config.has_inner else x_ND)
+        return logits
+
+    def labels(self, x_BTD: Tensor, ids_BT: Tensor, mask_BT: Tensor | None) -> Tensor:
+        """Logits [B, labels], or of tokens [B, T, labels]. Without a mask, padding is told by its id."""
+        if self.config.task == "tag":
+            return self.judge(x_BTD)
+        if mask_BT is None:
+            padded = self.config.pad_id is not None and self.config.pooling == "last"
+            mask_BT = ids_BT.ne(self.config.pad_id) if padded else torch.ones_like(ids_BT)  # type: ignore[arg-type]
+        return self.judge(pool(x_BTD, mask_BT, self.config.pooling))
 
     def blocks(self) -> list[nn.Module]:
         """Those of all stacks."""
@@ -82,7 +104,10 @@ class Decoder(Model):
         visible = None if attention_mask is None else visibility.padded(attention_mask, input_ids.shape[1])
         trace = Trace.of(output_hidden_states, output_attentions)
         x_BTD = self.hidden(input_ids, visible, position_ids, cache, trace)
-        output = Output(self.head(x_BTD[:, -logits_to_keep:]))
+        if self.config.task in ("label", "tag"):
+            output = Output(self.labels(x_BTD, input_ids, attention_mask))
+        else:
+            output = Output(self.head(x_BTD[:, -logits_to_keep:]))
         if trace is not None:
             output.hidden_states, output.attentions = states(trace.hidden), states(trace.attentions)
         return output

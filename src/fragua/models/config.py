@@ -13,6 +13,8 @@ Family = Literal[
 ]  # fmt: skip
 Activation = Literal["silu", "gelu", "gelu_new", "relu"]
 Task = Literal["tokens", "pretraining", "hidden", "label", "tag"]
+Pooling = Literal["mean", "cls", "last"]
+"""How the states of a text's tokens become one: their mean, the first one, the last one."""
 
 
 class RopeScaling(Settings):
@@ -86,7 +88,9 @@ class Stack(Settings):
     """What the head gives: logits of tokens; those and of the next sentence; nothing; a label for the text; for
     each token."""
     label_names: tuple[str, ...] = ()
-    """Of the labels that a text, or each token, can have."""
+    """Of the labels that a text, or each token, can have; a single one is a number to be told."""
+    pooling: Pooling = "cls"
+    """The state that the label of a text is told from."""
     pooler: bool = False
     """A dense tanh layer on the first token's state."""
     pad_id: int | None = None
@@ -106,6 +110,20 @@ class Stack(Settings):
     @property
     def labels(self) -> int:
         return len(self.label_names)
+
+    @property
+    def has_inner(self) -> bool:
+        """Whether a dense tanh layer of its own stands before the labels of a text, as these families have it."""
+        return (
+            self.task == "label"
+            and self.pooling != "mean"
+            and self.family in ("roberta", "t5", "mt5", "xlnet")
+        )
+
+    @property
+    def label_bias(self) -> bool:
+        """Decoders tell the label of a text without one."""
+        return self.task == "tag" or self.visible == "full" or self.encoder_layers > 0
 
     @property
     def encoder(self) -> Stack:
@@ -152,8 +170,7 @@ class Stack(Settings):
             head += (square + self._norm) * (self.family in ("bert", "roberta"))
             return head + (2 * self.width + 2) * (self.task == "pretraining")
         if self.task in ("label", "tag"):
-            inner = square * (self.task == "label" and self.family == "roberta")
-            return head + inner + self.labels * (self.width + 1)
+            return head + square * self.has_inner + self.labels * (self.width + self.label_bias)
         return head
 
     def flops_per_token(self, context: int | None = None) -> int:

@@ -27,13 +27,13 @@ class Encoder(Model):
         trace = Trace.of(output_hidden_states, output_attentions) or Trace()
         x_BTD = self.states(input_ids, attention_mask, token_type_ids, position_ids, trace)
         output = Output(hidden_states=states(trace.hidden), attentions=states(trace.attentions))
-        task, pooled_BD = self.config.task, self.pooler(x_BTD) if self.config.pooler else None
+        task = self.config.task
+        if task in ("label", "tag"):
+            output.logits = self.labels(x_BTD, input_ids, attention_mask)
+            return output
+        pooled_BD = self.pooler(x_BTD[:, 0]) if self.config.pooler else None
         if task == "hidden":
             output.last_hidden_state, output.pooler_output = x_BTD, pooled_BD
-        elif task == "tag":
-            output.logits = self.classifier(x_BTD)
-        elif task == "label":
-            output.logits = self.classifier(self.first(x_BTD) if pooled_BD is None else pooled_BD)
         else:
             output.logits = self.head(self.before_head(x_BTD))
         if task == "pretraining":

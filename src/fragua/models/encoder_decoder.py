@@ -53,14 +53,21 @@ class EncoderDecoder(Model):
                 encoded_BSD = self.encode(input_ids, attention_mask, encoding)
             source = self.source(encoded_BSD, attention_mask)
         if decoder_input_ids is None:
+            if labels is None and self.config.task == "label":
+                labels = input_ids  # the text is read twice: by the encoder, and as what was written
             if labels is None:
                 raise InputError("an encoder-decoder needs decoder_input_ids or labels", "model")
             decoder_input_ids = self.shifted(labels)
         mask, time = decoder_attention_mask, decoder_input_ids.shape[1]
         visible = None if mask is None else visibility.padded(mask, time)
         x_BTD = self.transformer(decoder_input_ids, visible, cache=cache, source=source, trace=decoding)
+        if self.config.task == "label":
+            assert input_ids is not None, "labels are told of a text"
+            logits = self.labels(x_BTD, input_ids, attention_mask)
+        else:
+            logits = self.head(self.before_head(x_BTD[:, -logits_to_keep:]))
         return Output(
-            self.head(self.before_head(x_BTD[:, -logits_to_keep:])),
+            logits,
             decoder_hidden_states=states(decoding.hidden),
             decoder_attentions=states(decoding.attentions),
             cross_attentions=states(decoding.cross_attentions),
@@ -71,6 +78,12 @@ class EncoderDecoder(Model):
 
     def states(self, ids_BT: Tensor, mask_BT: Tensor | None = None, types_BT: Tensor | None = None) -> Tensor:
         return self.encode(ids_BT, mask_BT)
+
+    def labelled_states(
+        self, ids_BT: Tensor, mask_BT: Tensor | None = None, types_BT: Tensor | None = None
+    ) -> Tensor:
+        source = self.source(self.encode(ids_BT, mask_BT), mask_BT)
+        return self.transformer(self.shifted(ids_BT), source=source)
 
     def encode(self, ids_BS: Tensor, mask_BS: Tensor | None = None, trace: Trace | None = None) -> Tensor:
         """The source's states, [B, S, D]."""

@@ -125,7 +125,7 @@ def load(directory: str | Path) -> Model:
 def load_model(directory: str | Path) -> Decoder:
     """`load`, for those who need a causal language model. Raises InputError where it is another kind."""
     model = load(directory)
-    if not isinstance(model, Decoder):
+    if not isinstance(model, Decoder) or model.config.task != "tokens":
         what = f"{model.config.family} does not continue a text"
         raise InputError(what, directory, "a GPT-2, Llama, Mistral or Qwen directory is needed")
     return model

@@ -171,5 +171,6 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        weight = KINDS[ctx.kind].exact(*ctx.saved_tensors, ctx.width)
+        whole, scale = ctx.saved_tensors
+        weight = KINDS[ctx.kind].exact(whole, scale, ctx.width)
         return gradient @ weight.to(gradient.dtype), None, None, None

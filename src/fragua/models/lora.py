@@ -24,8 +24,9 @@ from fragua.settings import Settings
 CONFIG, WEIGHTS, PREFIX = "adapter_config.json", "adapter_model.safetensors", "base_model.model."
 HEADS = ("head", "classifier", "next_sentence", "first.dense")
 """Not adapted: they are tied to the embedding, or learned whole."""
-CLASSIFIER = "classifier."
-"""How the names of a head of labels begin: it is learned whole, and stored whole beside the changes."""
+LABELS = ("classifier.", "first.")
+"""How the names of a head of labels begin: it is learned whole, and stored whole beside the changes. A pooler below it
+is of it."""
 TASK_TYPES = {"label": "SEQ_CLS", "tag": "TOKEN_CLS", "hidden": "FEATURE_EXTRACTION"}
 FIXED: dict[str, Any] = {
     "peft_type": "LORA",
@@ -153,7 +154,7 @@ def save_adapter(model: Model, directory: str | Path, base: str) -> None:
         "target_modules": [place for name in layers for place in _places(table[name])],
         "fan_in_fan_out": any(table[name].transposed for name in layers),
         "bias": "none",
-        "modules_to_save": ["classifier"] if _classifier(model) else None,
+        "modules_to_save": _saved_whole(model),
         "init_lora_weights": True,
         "inference_mode": True,
     }
@@ -238,19 +239,28 @@ def _freeze(model: Model) -> None:
 
 def _classifier(model: Model) -> list[Row]:
     table = FAMILIES[model.config.family].table(model.config)
-    return [row for row in table if row.theirs[0].startswith(CLASSIFIER)]
+    begins = (*LABELS, "pooler.") if model.config.task == "label" else LABELS
+    return [row for row in table if row.ours.startswith(begins)]
+
+
+def _saved_whole(model: Model) -> list[str] | None:
+    """PEFT's names of the modules of the head."""
+    parts = [row.theirs[0].split(".") for row in _classifier(model)]
+    return sorted({"pooler" if "pooler" in part else part[0] for part in parts}) or None
 
 
 def _adaptable(model: Model) -> dict[str, Row]:
     """The row of weight names of every layer that can have a change."""
     table = FAMILIES[model.config.family].table(model.config)
     rows = {row.ours.removesuffix(".weight"): row for row in table}
+    learned = {row.ours.removesuffix(".weight") for row in _classifier(model)}
     return {
         name: rows[name]
         for name, module in model.named_modules()
         if isinstance(module, nn.Linear | Adapted)
         and name in rows
         and name not in HEADS
+        and name not in learned
         and all(theirs.endswith(".weight") for theirs in rows[name].theirs)
     }
 

@@ -60,7 +60,9 @@ class Permuting(Model):
             output.hidden_states = tuple(x for pair in streams for x in pair)
         if rows_BP is not None:
             x_BTD = x_BTD[:, time:]
-        if self.config.task == "hidden":
+        if self.config.task in ("label", "tag"):
+            output.logits = self.labels(x_BTD, input_ids, attention_mask)
+        elif self.config.task == "hidden":
             output.last_hidden_state = x_BTD
         else:
             output.logits = self.head(self.before_head(x_BTD))

@@ -39,8 +39,8 @@ class Transformer(nn.Module):
     def __init__(self, config: Stack):
         super().__init__()
         self.config = config
-        # as in the families that learn positions, the vector of padding is not trained
-        padding = config.pad_id if config.position == "learned" else None
+        # as in the encoders that learn positions, the vector of padding is not trained
+        padding = config.pad_id if config.position == "learned" and config.visible == "full" else None
         self.embedding = nn.Embedding(config.vocab_size, config.width, padding_idx=padding)
         self.position = POSITIONS[config.position](config)
         self.blocks = nn.ModuleList(make_block(config, layer) for layer in range(config.layers))

@@ -87,6 +87,30 @@ class Tokenizer:
         """A text, or two, with the special tokens that the family puts around them. Special tokens that are written
         in the text, a mask above all, are read as such: for encoders, whose texts are not conversations.
         `limit`: of tokens, the frame included; what is longer is cut at its end."""
+        encoding = self._framed(text, pair, limit)
+        return Framed(encoding.ids, encoding.type_ids)
+
+    def framed_words(
+        self, text: str, bounds: Sequence[tuple[int, int]], limit: int | None = None
+    ) -> tuple[Framed, list[int | None]]:
+        """A framed text, and the place of the first token of each word (characters start to stop, in their order).
+        None for a word that was cut off, or has no token."""
+        encoding = self._framed(text, None, limit)
+        pieces = [
+            (start, stop, place)
+            for place, (start, stop) in enumerate(encoding.offsets)
+            if start < stop and not encoding.special_tokens_mask[place]
+        ]
+        places: list[int | None] = []
+        at = 0
+        for first, last in bounds:
+            while at < len(pieces) and pieces[at][1] <= first:
+                at += 1
+            inside = at < len(pieces) and pieces[at][0] < last
+            places.append(pieces[at][2] if inside else None)
+        return Framed(encoding.ids, encoding.type_ids), places
+
+    def _framed(self, text: str, pair: str | None, limit: int | None) -> tokenizers.Encoding:
         for each in (text, pair or ""):
             _valid(each)
         backend = self._reading_specials
@@ -94,8 +118,7 @@ class Tokenizer:
             backend.no_truncation()
         else:
             backend.enable_truncation(limit)
-        encoding = backend.encode(text, pair)
-        return Framed(encoding.ids, encoding.type_ids)
+        return backend.encode(text, pair)
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """`encode` of many texts at once, on all the cores that TOKENIZERS_PARALLELISM allows."""

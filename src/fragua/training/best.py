@@ -15,26 +15,31 @@ from fragua.models.calls import Model
 from fragua.training.checkpoint import trained
 
 BEST = "checkpoints/best.safetensors"
-FIGURES = ("validation_loss", "validation_bits_per_byte")
 
 
 def keep_best(path: Path, model: Model, row: dict[str, Any]) -> None:
     """Writes the weights with the row's figures, unless those that are there are as good."""
     if path.is_file() and _figures(path)["validation_loss"] <= row["validation_loss"]:
         return
-    figures = {"best_step": row["step"], **{name: row[name] for name in FIGURES}}
+    figures = {name: value for name, value in row.items() if name.startswith("validation_")}
+    figures["best_step"] = row["step"]
     tensors = {name: tensor.detach().contiguous() for name, tensor in trained(model)}
     with atomic_write(path, "wb") as file:
         file.write(save(tensors, {"figures": json.dumps(figures)}))
 
 
 def take_best(path: Path, model: Model) -> dict[str, Any]:
-    """Puts them into the model; their figures: best_step, validation_loss, validation_bits_per_byte."""
+    """Puts them into the model; their figures: best_step and those of validation."""
     tensors = load_file(path)
     with torch.no_grad():
         for name, parameter in trained(model):
             parameter.copy_(tensors[name])
     return _figures(path)
+
+
+def best_step(path: Path) -> int:
+    """The step of the weights that are there, 0 where there are none."""
+    return int(_figures(path)["best_step"]) if path.is_file() else 0
 
 
 def _figures(path: Path) -> dict[str, Any]:

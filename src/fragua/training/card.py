@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from jinja2 import Environment
 
 from fragua.files import atomic_write, read_json
+from fragua.models.config import Stack
 from fragua.models.io import read_config
 
 CARD = """---
@@ -30,6 +31,9 @@ tags: [fragua]
 {% if figures.validation_bits_per_byte -%}
 | pérdida en datos reservados | {{ "%.3f"|format(figures.validation_loss) }} nats por token, \
 {{ "%.3f"|format(figures.validation_bits_per_byte) }} bits por byte |
+{% endif -%}
+{% if figures.dev_accuracy is defined -%}
+| acierto en datos reservados | {{ "%.1f"|format(100 * figures.dev_accuracy) }} % (n = {{ figures.dev_rows }}) |
 {% endif -%}
 {% if exam -%}
 | examen | {{ line(exam.accuracy) }} |
@@ -56,6 +60,9 @@ conoce nada posterior a ellos. No sirve para decisiones de salud, dinero o derec
 {% if figures.validation_bits_per_byte -%}
 | loss on held-out data | {{ "%.3f"|format(figures.validation_loss) }} nats a token, \
 {{ "%.3f"|format(figures.validation_bits_per_byte) }} bits a byte |
+{% endif -%}
+{% if figures.dev_accuracy is defined -%}
+| accuracy on held-out data | {{ "%.1f"|format(100 * figures.dev_accuracy) }} % (n = {{ figures.dev_rows }}) |
 {% endif -%}
 {% if exam -%}
 | exam | {{ line(exam.accuracy) }} |
@@ -131,6 +138,30 @@ JUDGES = Use(
     "Modelo de recompensa",
     "reward model",
 )
+LABELS = Use(
+    "text-classification",
+    "Un modelo que pone etiquetas a textos",
+    "A model that tells the labels of texts",
+    'lm.classify("Había una vez")',
+    "Modelo de etiquetas",
+    "model of labels",
+)
+NUMBERS = Use(
+    "text-classification",
+    "Un modelo que pone un número a cada texto",
+    "A model that gives each text a number",
+    'lm.regress("Había una vez")',
+    "Modelo de etiquetas",
+    "model of labels",
+)
+TAGS = Use(
+    "token-classification",
+    "Un modelo que marca palabras",
+    "A model that tags words",
+    'lm.tag("Había una vez")',
+    "Modelo de etiquetas",
+    "model of labels",
+)
 KINDS = {"assistant": TALKS, "pairs": ANSWERS, "reward": JUDGES}
 BASES = {"bert": FILLS, "roberta": FILLS, "xlnet": FILLS, "t5": READS}
 
@@ -151,7 +182,7 @@ def write_card(directory: Path, exam: dict[str, Any] | None = None) -> None:
             exam=exam,
             documents=(exam or {}).get("by_part", {}).get("documents"),
             line=_share,
-            use=KINDS.get(record["kind"]) or BASES.get(config.family, CONTINUES),
+            use=_use(record["kind"], config),
             folder=directory.name,
             number=lambda value: f"{value:,}".replace(",", "\u202f"),
         )
@@ -166,6 +197,14 @@ def _origin(record: dict[str, Any]) -> str | None:
     if record["kind"] == "assistant" and parents and parents[0].get("kind") == "base":
         parents = parents[0].get("parents") or []
     return parents[0]["name"] if parents else None
+
+
+def _use(kind: str, config: Stack) -> Use:
+    if kind in KINDS:
+        return KINDS[kind]
+    if config.task == "label":
+        return LABELS if config.labels > 1 else NUMBERS
+    return TAGS if config.task == "tag" else BASES.get(config.family, CONTINUES)
 
 
 def _share(share: dict[str, Any]) -> str:

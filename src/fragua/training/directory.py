@@ -67,7 +67,10 @@ def finish(
 ) -> dict[str, Any]:
     """Writes the model directory, then its lineage and card, and drops checkpoints and shards. Returns the figures."""
     tokenizer.save(out)
-    generation = {"eos_token_id": ends[0] if len(ends) == 1 else ends, "pad_token_id": tokenizer.pad_id}
+    generation = {
+        "eos_token_id": ends[0] if len(ends) == 1 else ends or None,
+        "pad_token_id": tokenizer.pad_id,
+    }
     save_model(model, out, generation=generation)
     figures = figures | {"parameters": model.config.parameters()}
     found = read_json(out / CLAIM)

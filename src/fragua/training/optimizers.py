@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 import torch
@@ -84,17 +85,51 @@ def make_optimizers(
     learning_rate: float,
     weight_decay: float,
     dtype: torch.dtype,
+    rates: Mapping[str, float] | None = None,
 ) -> list[torch.optim.Optimizer]:
-    """Muon (blocks) and AdamW (embeddings, head, norms), or AdamW alone. Only matrices inside blocks decay."""
+    """Muon (blocks) and AdamW (embeddings, head, norms), or AdamW alone. Only matrices inside blocks decay.
+
+    `rates`: of AdamW's parameters by name, as shares of the learning rate."""
     matrices = block_matrices(model)
     inside = {id(parameter) for parameter, _ in matrices}
     outside = [each for each in model.parameters() if each.requires_grad and id(each) not in inside]
     adamw: list[dict[str, Any]] = [{"params": outside, "weight_decay": 0.0}]
     if kind == "adamw":
         adamw.append({"params": [parameter for parameter, _ in matrices], "weight_decay": weight_decay})
+    shares = {id(parameter): (rates or {}).get(name, 1.0) for name, parameter in model.named_parameters()}
+    adamw = [part for group in adamw for part in _by_share(group, shares)]
     optimizers: list[torch.optim.Optimizer] = [
         torch.optim.AdamW(adamw, lr=learning_rate, betas=(0.9, 0.95), eps=1e-8, fused=True)
     ]
     if kind == "muon":
         optimizers.append(Muon(matrices, learning_rate, weight_decay=weight_decay, dtype=dtype))
     return optimizers
+
+
+def _by_share(group: dict[str, Any], shares: Mapping[int, float]) -> list[dict[str, Any]]:
+    """A group as several, one for each share of the learning rate."""
+    parts: dict[float, list[nn.Parameter]] = defaultdict(list)
+    for parameter in group["params"]:
+        parts[shares[id(parameter)]].append(parameter)
+    return [group | {"params": parameters, "share": share} for share, parameters in parts.items()]
+
+
+BLOCK = re.compile(r"(encoder|transformer)\.blocks\.(\d+)\.")
+
+
+def layer_rates(model: Model, decay: float, head: float) -> dict[str, float]:
+    """By name: `head` for what stands on the body, 1 for its last block and norm, and `decay` times less for each block
+    below; embeddings are below all (Howard & Ruder 2018, 1801.06146, section 3.2). A decoder stands on its encoder."""
+    config, rates = model.config, {}
+    for name, _ in model.named_parameters():
+        if not name.startswith(("encoder.", "transformer.")):
+            rates[name] = head
+        elif block := BLOCK.match(name):
+            below = config.encoder_layers if block[1] == "transformer" else 0
+            rates[name] = decay ** (config.encoder_layers + config.layers - 1 - below - int(block[2]))
+        elif name.startswith("transformer.norm."):
+            rates[name] = 1.0
+        else:
+            above_encoder = name.startswith("encoder.norm.")
+            rates[name] = decay ** (config.layers + config.encoder_layers * (not above_encoder))
+    return rates

@@ -20,7 +20,7 @@ from fragua.errors import RunError
 from fragua.models.calls import Model
 from fragua.progress import Advance, console, progress_bar
 from fragua.settings import Settings
-from fragua.training.best import BEST, keep_best, take_best
+from fragua.training.best import BEST, best_step, keep_best, take_best
 from fragua.training.checkpoint import load_checkpoint, restore_tensors, save_checkpoint, tensors_of
 from fragua.training.journal import Journal
 from fragua.training.machine import DTYPES, Precision, compiler, fastest, matrix_peaks, memory_bytes
@@ -55,14 +55,23 @@ class Training(Settings):
     """The run ends with the weights of its lowest validation loss, not with its last."""
     sample_every: int = Field(default=100, gt=0)
     checkpoint_every_s: float = Field(default=30.0, ge=0)
+    patience: int | None = Field(default=None, gt=0)
+    """With keep_best: after so many evaluations without a lower loss it stops; None: it goes to the end."""
+
+
+def means(nats: float, count: int, sums: Mapping[str, float]) -> dict[str, float]:
+    """Bits a byte where bytes were counted, and of all else that was summed the mean over predictions."""
+    bits = {"bits_per_byte": nats / max(sums["bytes"], 1) / math.log(2)} if "bytes" in sums else {}
+    return bits | {name: value / max(count, 1) for name, value in sums.items() if name != "bytes"}
 
 
 class Trainer:
     """Trains `model` on `objective` under `out`; a run that was killed goes on from its last checkpoint.
 
-    `context`: tokens a row, in the mean where rows differ; None: as many as the model takes. `sample` makes rows of
-    text for `samples.jsonl`; `on_step` and `on_sample` are told every row that is written. `run`
-    raises RunError for a loss that is not finite, a full disk, or an interruption (after a checkpoint)."""
+    `context`: tokens a row, in the mean where rows differ; None: as many as the model takes. `rates`: shares of the
+    learning rate by parameter (AdamW). `sample` makes rows of text for `samples.jsonl`; `on_step` and `on_sample` are
+    told every row that is written. `run` raises RunError for a loss that is not finite, a full disk, or an interruption
+    (after a checkpoint)."""
 
     def __init__(
         self,
@@ -73,6 +82,7 @@ class Trainer:
         *,
         label: str = "train",
         context: int | None = None,
+        rates: Mapping[str, float] | None = None,
         sample: Callable[[], list[dict[str, Any]]] | None = None,
         on_step: OnRow | None = None,
         on_sample: OnRow | None = None,
@@ -85,6 +95,7 @@ class Trainer:
             label,
         )
         self.sample, self.on_step, self.on_sample = sample, on_step, on_sample
+        self.rates = rates or {}
         self.device = model.device
         self.context = context or model.config.context
         self.step, self.tokens, self.seconds = 0, 0, 0.0
@@ -103,7 +114,7 @@ class Trainer:
                 saved_at = time.monotonic()
                 if journal.last_step < self.step:
                     self._tell(journal)  # killed between the checkpoint and its row
-                while self.step < settings.steps:
+                while self.step < settings.steps and not self._stale():
                     self._train_step(advance)
                     self._row["peak_share"] = self._row["tokens_per_s"] * flops / self.peak
                     done = self.step == settings.steps
@@ -140,6 +151,7 @@ class Trainer:
             settings.learning_rate,
             settings.weight_decay,
             DTYPES[self.precision],
+            self.rates,
         )
         self.model.train()
         self.first = max(1, round(settings.sample_every / 4))
@@ -227,7 +239,7 @@ class Trainer:
         )
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group.get("share", 1.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         elapsed = time.perf_counter() - started
@@ -243,7 +255,7 @@ class Trainer:
             "tokens": self.tokens,
             "seconds": self.seconds,
             "loss": loss,
-            **_means(sums, loss * count, count),
+            **means(loss * count, count, sums),
             "learning_rate": rate,
             "grad_norm": norm,
             "tokens_per_s": self.step_tokens / elapsed,
@@ -251,7 +263,7 @@ class Trainer:
 
     @torch.no_grad()
     def _evaluate(self) -> dict[str, float]:
-        """Mean loss and metrics over the first held-out rows. Blocks stay in the mode they were compiled in:
+        """Mean loss and figures over the first held-out rows. Blocks stay in the mode they were compiled in:
         only dropout is switched off."""
         dropouts = [module for module in self.model.modules() if isinstance(module, torch.nn.Dropout)]
         for dropout in dropouts:
@@ -265,8 +277,15 @@ class Trainer:
             sums.update(part.metrics)
         for dropout in dropouts:
             dropout.train()
-        found = {"loss": loss / max(count, 1)} | _means(sums, loss, count)
-        return {f"validation_{name}": value for name, value in found.items()}
+        figures = {"loss": loss / max(count, 1), **means(loss, count, sums)}
+        return {f"validation_{name}": value for name, value in figures.items()}
+
+    def _stale(self) -> bool:
+        """Whether the held-out loss has not fallen for as long as is borne."""
+        settings = self.settings
+        if settings.patience is None or not self.step or self.step % settings.evaluate_every:
+            return False
+        return self.step - best_step(self.out / BEST) >= settings.patience * settings.evaluate_every
 
     def _tell(self, journal: Journal) -> None:
         """After the step and its checkpoint: evaluation and samples where they are due, and the row."""
@@ -327,9 +346,3 @@ class Trainer:
             with suppress(ValueError):
                 for number, handler in before.items():
                     signal.signal(number, handler)
-
-
-def _means(sums: Mapping[str, float], loss: float, count: int) -> dict[str, float]:
-    """An objective's metrics a token (a pair, where it counts pairs); bytes become bits of the loss a byte."""
-    means = {name: value / max(count, 1) for name, value in sums.items() if name != "bytes"}
-    return means | ({"bits_per_byte": loss / max(sums["bytes"], 1) / math.log(2)} if "bytes" in sums else {})

@@ -67,6 +67,17 @@ def test_the_documented_story_is_told(
     assert begun.startswith(want[:200])
 
 
+def test_a_prompt_begins_and_goes_on_as_in_transformers(stories: Path) -> None:
+    """With the token that begins a text before it, in both."""
+    lm, words = fragua.load(str(stories)), transformers.AutoTokenizer.from_pretrained(stories)
+    peer = transformers.AutoModelForCausalLM.from_pretrained(stories, dtype=torch.float32).eval()
+    ids = words(PROMPT, return_tensors="pt").input_ids
+    assert ids[0].tolist() == [lm.tokenizer.start_id, *lm.tokenizer.encode(PROMPT)]
+    torch.testing.assert_close(lm.model(ids).logits, peer(ids).logits, atol=1e-4, rtol=1e-4)
+    wanted = peer.generate(ids, max_new_tokens=40, do_sample=False)[0, ids.shape[1] :].tolist()
+    assert lm.generate(PROMPT, max_tokens=40).tokens == wanted
+
+
 def test_the_sentencepiece_ids_are_those_of_its_own_algorithm(
     program: Program, data_dir: Path, stories: Path, tmp_path: Path
 ) -> None:

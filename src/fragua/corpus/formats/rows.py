@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from fragua.corpus.document import UNKNOWN, Document, Reading
 from fragua.corpus.opening import MOST_LINE_CHARACTERS, decoded, lines, opened
 from fragua.errors import InputError
-from fragua.files import numbered_lines, parse_row
+from fragua.files import numbered_lines, parse_row, raised
 
 DELIMITERS = ",;\t|"
 BATCH_ROWS = 256
@@ -28,30 +28,41 @@ def read_jsonl(path: Path, reading: Reading) -> Iterator[Document]:
             yield document
 
 
-def read_csv(path: Path, reading: Reading) -> Iterator[Document]:
+class CsvTable:
     """The first line names the columns; the delimiter is the commonest of ',', ';', tab and '|' there."""
-    csv.field_size_limit(MOST_LINE_CHARACTERS)
-    with opened(path) as file:
-        text = decoded(file, path, reading.encoding)
-        told = lines(text.blocks, path)
-        head = next(told, "")
-        delimiter = max(DELIMITERS, key=head.count)
-        names = next(csv.reader([head], delimiter=delimiter), [])
-        if reading.column not in names:
-            raise InputError(
-                f"no column '{reading.column}'", f"{path}:1", f"columns: {', '.join(names)}; see --column"
-            )
-        rows = csv.reader(told, delimiter=delimiter)
+
+    def __init__(self, file: BinaryIO, path: Path, encoding: str | None = None):
+        csv.field_size_limit(MOST_LINE_CHARACTERS)
+        self.path = path
+        blocks, self.changes = decoded(file, path, encoding)
+        self._lines = lines(blocks, path)
+        head = next(self._lines, "")
+        self._delimiter = max(DELIMITERS, key=head.count)
+        self.names = next(csv.reader([head], delimiter=self._delimiter), [])
+
+    def rows(self, broken: Callable[[InputError], None] = raised) -> Iterator[tuple[str, Mapping[str, str]]]:
+        """(place, cells by column). `broken` is told of a row with more or fewer cells than the first line."""
+        rows = csv.reader(self._lines, delimiter=self._delimiter)
         try:
             for row in rows:
-                place = f"{path}:{rows.line_num + 1}"
-                if len(row) > len(names) or (row and len(row) < len(names)):
-                    told_of = f"{len(row)} cells, the first line names {len(names)}"
-                    reading.broken(InputError(told_of, place, "mend the row, or quote its text"))
+                place = f"{self.path}:{rows.line_num + 1}"
+                if row and len(row) != len(self.names):
+                    told = f"{len(row)} cells, the first line names {len(self.names)}"
+                    broken(InputError(told, place, "mend the row, or quote its text"))
                 elif row:
-                    yield _document(dict(zip(names, row, strict=True)), place, path, reading, text.changes)
+                    yield place, dict(zip(self.names, row, strict=True))
         except csv.Error as error:
-            raise InputError(f"not CSV ({error})", f"{path}:{rows.line_num + 1}") from error
+            raise InputError(f"not CSV ({error})", f"{self.path}:{rows.line_num + 1}") from error
+
+
+def read_csv(path: Path, reading: Reading) -> Iterator[Document]:
+    with opened(path) as file:
+        table = CsvTable(file, path, reading.encoding)
+        if reading.column not in table.names:
+            mend = f"columns: {', '.join(table.names)}; see --column"
+            raise InputError(f"no column '{reading.column}'", f"{path}:1", mend)
+        for place, row in table.rows(reading.broken):
+            yield _document(row, place, path, reading, table.changes)
 
 
 def read_parquet(path: Path, reading: Reading) -> Iterator[Document]:

@@ -7,7 +7,17 @@ from typing import Any
 
 from fragua.errors import InputError
 from fragua.models.config import Stack, Task
-from fragua.models.families.table import Row, activation, fused, linear, refuse, taken
+from fragua.models.families.table import (
+    POOLING,
+    Row,
+    activation,
+    fused,
+    labels_from,
+    labels_to,
+    linear,
+    refuse,
+    taken,
+)
 
 ARCHITECTURES: dict[Task, str] = {
     "tokens": "ForMaskedLM",
@@ -41,7 +51,7 @@ FIELDS = {
 
 
 def to_config(stack: Stack) -> dict[str, Any]:
-    config = {
+    return {
         "architectures": [NAMES[stack.family] + ARCHITECTURES[stack.task]],
         "model_type": stack.family,
         **{theirs: getattr(stack, ours) for ours, theirs in FIELDS.items()},
@@ -51,11 +61,8 @@ def to_config(stack: Stack) -> dict[str, Any]:
         "attention_probs_dropout_prob": 0.0,
         "tie_word_embeddings": True,
         "torch_dtype": "float32",
+        **labels_to(stack),
     }
-    if stack.labels:
-        config["id2label"] = {str(label): name for label, name in enumerate(stack.label_names)}
-        config["label2id"] = {name: label for label, name in enumerate(stack.label_names)}
-    return config
 
 
 def from_config(config: dict[str, Any], place: str, names: Collection[str] = ()) -> Stack:
@@ -82,9 +89,8 @@ def from_config(config: dict[str, Any], place: str, names: Collection[str] = ())
             "position": "learned",
             "visible": "full",
             "qk_norm": False,
-            "task": task,
-            "label_names": _labels(config) if task in ("label", "tag") else (),
-            "pooler": _pooler(family, task, names),
+            "pooler": _pooler(config, task, names),
+            **labels_from(config, task, "cls", place),
             **dict.fromkeys(("ffn_bias", "attention_bias", "output_bias"), True),
         },
         place,
@@ -109,17 +115,12 @@ def _task(config: dict[str, Any], names: Collection[str], place: str) -> Task:
     return named if named in ("label", "tag") else "hidden"
 
 
-def _pooler(family: str, task: Task, names: Collection[str]) -> bool:
-    if task == "pretraining" or (task == "label" and family == "bert"):
+def _pooler(config: dict[str, Any], task: Task, names: Collection[str]) -> bool:
+    if task == "label":
+        return config["model_type"] == "bert" and POOLING not in config
+    if task == "pretraining":
         return True
     return any(name.endswith("pooler.dense.weight") for name in names) if names else task == "hidden"
-
-
-def _labels(config: dict[str, Any]) -> tuple[str, ...]:
-    names = config.get("id2label") or {}
-    if names:
-        return tuple(names[key] for key in sorted(names, key=int))
-    return tuple(f"LABEL_{label}" for label in range(config.get("num_labels") or 2))
 
 
 def table(stack: Stack) -> list[Row]:
@@ -157,6 +158,6 @@ def _heads(stack: Stack) -> list[Row]:
         rows = linear("before_head.dense", dense) + linear("before_head.norm", norm)
         rows.append(Row("head.bias", [bias]))
         return rows + (linear("next_sentence", "cls.seq_relationship") if stack.task == "pretraining" else [])
-    if stack.task == "label" and stack.family == "roberta":
+    if stack.has_inner:
         return linear("first.dense", "classifier.dense") + linear("classifier", "classifier.out_proj")
     return linear("classifier", "classifier")

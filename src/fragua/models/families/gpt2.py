@@ -5,11 +5,26 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from fragua.models.config import Stack
-from fragua.models.families.table import Row, activation, linear, refuse, taken
+from fragua.models.config import Stack, Task
+from fragua.models.families.table import (
+    Row,
+    activation,
+    labels_from,
+    labels_to,
+    linear,
+    refuse,
+    taken,
+    task_of,
+)
 
 PREFIXES = ("transformer.",)
 IGNORED = (r".*\.attn\.(bias|masked_bias)",)
+ARCHITECTURES: dict[Task, str] = {
+    "tokens": "GPT2LMHeadModel",
+    "label": "GPT2ForSequenceClassification",
+    "tag": "GPT2ForTokenClassification",
+}
+HEADS: dict[Task, str] = {"label": "score", "tag": "classifier"}
 FIXED: dict[str, Any] = {
     "scale_attn_weights": True,
     "scale_attn_by_inverse_layer_idx": False,
@@ -29,14 +44,16 @@ FIELDS = {
 
 def to_config(stack: Stack) -> dict[str, Any]:
     return {
-        "architectures": ["GPT2LMHeadModel"],
+        "architectures": [ARCHITECTURES[stack.task]],
         "model_type": "gpt2",
         **{theirs: getattr(stack, ours) for ours, theirs in FIELDS.items()},
         "activation_function": stack.activation,
         "attn_pdrop": 0.0,
         "embd_pdrop": 0.0,
         "resid_pdrop": 0.0,
+        "pad_token_id": stack.pad_id,
         "torch_dtype": "float32",
+        **labels_to(stack),
     }
 
 
@@ -56,6 +73,8 @@ def from_config(config: dict[str, Any], place: str, names: Collection[str] = ())
             "norm": "layer",
             "position": "learned",
             "qk_norm": False,
+            "pad_id": config.get("pad_token_id"),
+            **labels_from(config, task_of(config, names, HEADS), "last", place),
             **dict.fromkeys(("ffn_bias", "attention_bias", "output_bias"), True),
         },
         place,
@@ -77,6 +96,8 @@ def table(stack: Stack) -> list[Row]:
             f"{ours}.ffn_norm", f"{theirs}.ln_2"
         )
     rows += linear("transformer.norm", "transformer.ln_f")
+    if stack.task in HEADS:
+        return rows + linear("classifier", HEADS[stack.task], stack.label_bias)
     if not stack.tied:
         rows.append(Row("head.weight", ["lm_head.weight"]))
     return rows

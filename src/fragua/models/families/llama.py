@@ -7,15 +7,26 @@ from collections.abc import Collection
 from typing import Any
 
 from fragua.errors import InputError
-from fragua.models.config import RopeScaling, Stack
-from fragua.models.families.table import Row, activation, fused, linear, refuse, taken
+from fragua.models.config import RopeScaling, Stack, Task
+from fragua.models.families.table import (
+    Row,
+    activation,
+    fused,
+    labels_from,
+    labels_to,
+    linear,
+    refuse,
+    taken,
+    task_of,
+)
 
-ARCHITECTURES = {
-    "qwen3": "Qwen3ForCausalLM",
-    "qwen2": "Qwen2ForCausalLM",
-    "llama": "LlamaForCausalLM",
-    "mistral": "MistralForCausalLM",
+NAMES = {"qwen3": "Qwen3", "qwen2": "Qwen2", "llama": "Llama", "mistral": "Mistral"}
+ARCHITECTURES: dict[Task, str] = {
+    "tokens": "ForCausalLM",
+    "label": "ForSequenceClassification",
+    "tag": "ForTokenClassification",
 }
+HEADS: dict[Task, str] = {"label": "score", "tag": "score"}
 PREFIXES = ("model.",)
 IGNORED = (r".*\.rotary_emb\.inv_freq",)
 FIXED: dict[str, Any] = {"pretraining_tp": 1, "partial_rotary_factor": 1.0}
@@ -41,14 +52,16 @@ def to_config(stack: Stack) -> dict[str, Any]:
     if stack.rope_scaling is not None:
         rope |= _rope_to(stack.rope_scaling)
     config = {
-        "architectures": [ARCHITECTURES[stack.family]],
+        "architectures": [NAMES[stack.family] + ARCHITECTURES[stack.task]],
         "model_type": stack.family,
         **{theirs: getattr(stack, ours) for ours, theirs in FIELDS.items()},
         "rope_parameters": rope,
         "rope_theta": stack.rope_theta,
         "attention_dropout": 0.0,
         "hidden_act": stack.activation,
+        "pad_token_id": stack.pad_id,
         "torch_dtype": "float32",
+        **labels_to(stack),
     }
     if stack.family in ("llama", "qwen3"):
         config["attention_bias"] = stack.attention_bias
@@ -99,6 +112,8 @@ def from_config(config: dict[str, Any], place: str, names: Collection[str] = ())
             "qk_norm": family == "qwen3",
             "attention_bias": family == "qwen2" or bias,
             "output_bias": bias,
+            "pad_id": config.get("pad_token_id"),
+            **labels_from(config, task_of(config, names, HEADS), "last", place),
         },
         place,
     )
@@ -181,6 +196,8 @@ def table(stack: Stack) -> list[Row]:
         rows += linear(f"{ours}.attention_norm", f"{theirs}.input_layernorm", False)
         rows += linear(f"{ours}.ffn_norm", f"{theirs}.post_attention_layernorm", False)
     rows.append(Row("transformer.norm.weight", ["model.norm.weight"]))
+    if stack.task in HEADS:
+        return rows + linear("classifier", HEADS[stack.task], stack.label_bias)
     if not stack.tied:
         rows.append(Row("head.weight", ["lm_head.weight"]))
     return rows

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 from fragua.errors import InputError
-from fragua.models.config import Activation, Stack
-from fragua.models.families.table import ACTIVATIONS, Row, fused, linear, refuse, taken
+from fragua.models.config import Activation, Stack, Task
+from fragua.models.families.table import (
+    ACTIVATIONS,
+    Row,
+    fused,
+    labels_from,
+    labels_to,
+    linear,
+    refuse,
+    taken,
+)
 
-ARCHITECTURES = {"t5": "T5ForConditionalGeneration", "mt5": "MT5ForConditionalGeneration"}
+NAMES = {"t5": "T5", "mt5": "MT5"}
+ARCHITECTURES: dict[Task, str] = {
+    "tokens": "ForConditionalGeneration",
+    "label": "ForSequenceClassification",
+}
+HEAD = "classification_head"
 PREFIXES = ()
 IGNORED = (
-    r"(encoder|decoder)\.embed_tokens\.weight",
-    r"decoder\.block\.0\.layer\.1\.EncDecAttention\.relative_attention_bias\.weight",
+    r"(transformer\.)?(encoder|decoder)\.embed_tokens\.weight",
+    r"(transformer\.)?decoder\.block\.0\.layer\.1\.EncDecAttention\.relative_attention_bias\.weight",
 )
 FIXED: dict[str, Any] = {"is_encoder_decoder": True, "is_decoder": False}
 FIELDS = {
@@ -37,7 +52,7 @@ GATED_GELU = "gated-gelu"
 def to_config(stack: Stack) -> dict[str, Any]:
     plain = stack.activation if stack.ffn == "plain" else f"gated-{stack.activation}"
     config = {
-        "architectures": [ARCHITECTURES[stack.family]],
+        "architectures": [NAMES[stack.family] + ARCHITECTURES[stack.task]],
         "model_type": stack.family,
         **{theirs: getattr(stack, ours) for ours, theirs in FIELDS.items()},
         "feed_forward_proj": GATED_GELU if plain == "gated-gelu_new" else plain,
@@ -46,6 +61,7 @@ def to_config(stack: Stack) -> dict[str, Any]:
         "decoder_start_token_id": stack.pad_id,
         "tie_word_embeddings": stack.tied,
         "torch_dtype": "float32",
+        **labels_to(stack),
     }
     if stack.family == "t5":
         config["scale_decoder_outputs"] = stack.output_scale != 1.0
@@ -66,6 +82,10 @@ def from_config(config: dict[str, Any], place: str, names: Collection[str] = ())
         relative_distance=128,
         pad_id=0,
     )
+    architecture = (config.get("architectures") or [""])[0]
+    labels = any(name.startswith(f"{HEAD}.") for name in names) or (
+        not names and ARCHITECTURES["label"] in architecture
+    )
     said_tied = config.get("tie_word_embeddings") is not False
     scaled = config.get("scale_decoder_outputs", said_tied) and config["model_type"] == "t5"
     ffn, activation = _feed_forward(config, place)
@@ -81,6 +101,7 @@ def from_config(config: dict[str, Any], place: str, names: Collection[str] = ())
             "scale": 1.0,
             "output_scale": values["width"] ** -0.5 if scaled else 1.0,
             "tied": "lm_head.weight" not in names if names else said_tied,
+            **labels_from(config, "label" if labels else "tokens", "last", place),
         },
         place,
     )
@@ -108,6 +129,10 @@ def table(stack: Stack) -> list[Row]:
         for layer in range(layers):
             rows += _block(stack, f"{ours}.blocks.{layer}", f"{theirs}.block.{layer}.layer")
         rows += linear(f"{ours}.norm", f"{theirs}.final_layer_norm", False)
+    if stack.task == "label":
+        rows = [replace(row, theirs=[f"transformer.{name}" for name in row.theirs]) for row in rows]
+        rows += linear("first.dense", f"{HEAD}.dense") if stack.has_inner else []
+        return rows + linear("classifier", f"{HEAD}.out_proj")
     return rows if stack.tied else [*rows, Row("head.weight", ["lm_head.weight"])]
 
 

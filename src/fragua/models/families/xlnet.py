@@ -6,8 +6,8 @@ from collections.abc import Collection
 from typing import Any
 
 from fragua.errors import InputError
-from fragua.models.config import Stack
-from fragua.models.families.table import Row, activation, linear, refuse, taken
+from fragua.models.config import Stack, Task
+from fragua.models.families.table import Row, activation, labels_from, labels_to, linear, refuse, taken
 
 PREFIXES = ("transformer.",)
 IGNORED = (r"lm_loss\.weight",)
@@ -19,6 +19,7 @@ FIXED: dict[str, Any] = {
     "untie_r": True,
     "tie_word_embeddings": True,
 }
+SUMMARY = {"summary_type": "last", "summary_use_proj": True, "summary_activation": "tanh"}
 FIELDS = {
     "vocab_size": "vocab_size",
     "layers": "n_layer",
@@ -29,7 +30,12 @@ FIELDS = {
     "norm_eps": "layer_norm_eps",
     "pad_id": "pad_token_id",
 }
-ARCHITECTURES = {"tokens": "XLNetLMHeadModel", "hidden": "XLNetModel"}
+ARCHITECTURES: dict[Task, str] = {
+    "tokens": "XLNetLMHeadModel",
+    "hidden": "XLNetModel",
+    "label": "XLNetForSequenceClassification",
+    "tag": "XLNetForTokenClassification",
+}
 BIASES = {"content_bias": "r_w_bias", "distance_bias": "r_r_bias", "segment_bias": "r_s_bias"}
 
 
@@ -45,7 +51,10 @@ def to_config(stack: Stack) -> dict[str, Any]:
         "attn_type": "bi",
         "untie_r": True,
         "tie_word_embeddings": True,
+        "summary_type": "last",
+        "summary_last_dropout": 0.0,
         "torch_dtype": "float32",
+        **labels_to(stack),
     }
 
 
@@ -58,6 +67,9 @@ def from_config(config: dict[str, Any], place: str, names: Collection[str] = ())
     if architecture not in ARCHITECTURES.values():
         known = ", ".join(ARCHITECTURES.values())
         raise InputError(f"architecture {architecture!r} is not supported", place, f"known: {known}")
+    task = next(task for task, name in ARCHITECTURES.items() if name == architecture)
+    if task == "label":
+        refuse(config, SUMMARY, place)
     return Stack.parse(
         values
         | {
@@ -74,7 +86,7 @@ def from_config(config: dict[str, Any], place: str, names: Collection[str] = ())
             "memory": config.get("mem_len") or 0,
             "visible": "full",
             "qk_norm": False,
-            "task": "hidden" if architecture == ARCHITECTURES["hidden"] else "tokens",
+            **labels_from(config, task, "last", place),
         },
         place,
     )
@@ -103,4 +115,8 @@ def table(stack: Stack) -> list[Row]:
             *linear(f"{ours}.ffn.down", f"{theirs}.ff.layer_2"),
             *linear(f"{ours}.ffn_norm", f"{theirs}.ff.layer_norm"),
         ]
+    if stack.has_inner:
+        rows += linear("first.dense", "sequence_summary.summary")
+    if stack.task in ("label", "tag"):
+        return rows + linear("classifier", "logits_proj" if stack.task == "label" else "classifier")
     return rows if stack.task == "hidden" else [*rows, Row("head.bias", ["lm_loss.bias"])]

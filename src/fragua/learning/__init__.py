@@ -1,0 +1,1 @@
+"""Few labels: what a pretrained model brings along."""
