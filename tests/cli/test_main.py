@@ -61,7 +61,7 @@ def test_an_error_of_ours_is_never_hidden(app_raises: Fails) -> None:
         (["run", "--nonsense"], "No such option: --nonsense"),
         (["frobnicate"], "No such command 'frobnicate'"),
         (["run", "--minutes", "soon"], "Invalid value for '--minutes'"),
-        (["run", "nowhere.toml"], "no such recipe; built in: laptop, own, quijote"),
+        (["run", "nowhere.toml"], "no such recipe; built in: adapt, laptop, own, quijote"),
         (["plan", "laptop", "--set", "pretrain.dept=3"], "did you mean 'depth'?"),
         (["run", "laptop", "--minutes", "-1"], "minutes"),
         (["run", "laptop", "--lang", "fr"], "es or en"),

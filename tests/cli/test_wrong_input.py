@@ -166,8 +166,11 @@ def test_texts(tells: Tells, command: str, told: str) -> None:
         ),
         ("pretrain corpus --pairs --tokenizer tokenizer --out a", 'train.jsonl:1: the row has no "source"'),
         ("align model --data nowhere --out a", "nowhere: no such file"),
-        ("align model --data one.jsonl --out a", "one.jsonl:1: unknown kind None; known: comparison"),
-        ("align model --data broken.jsonl --out a", "broken.jsonl:1: unknown kind None"),
+        ("align model --data one.jsonl --out a", "one.jsonl:1: no known form of feedback (it has messages)"),
+        (
+            "align model --data broken.jsonl --out a",
+            "broken.jsonl:1: no known form of feedback (it has text)",
+        ),
         ("align model --data empty.jsonl --out a", "no pairs of answers to two prompts"),
         ("align model --data empty.jsonl --out a --method ppo", "method: Input should be 'dpo', 'ipo'"),
         ("align model --data empty.jsonl --out a --method kto --smoothing 0.1", "smoothing is for dpo"),
@@ -179,7 +182,7 @@ def test_texts(tells: Tells, command: str, told: str) -> None:
         ("pretrain corpus --tokenizer tokenizer --out m --family elmo", "family: Input should be 'qwen3'"),
         (
             "pretrain corpus --tokenizer tokenizer --out m --family bert",
-            "tokenizer: the tokenizer has no [CLS], which bert needs; train one with: fragua tokenizer train",
+            "tokenizer: the tokenizer has no cls_token, which bert needs; train one with: fragua tokenizer",
         ),
         (
             "pretrain corpus --tokenizer tokenizer --out m --family t5",

@@ -36,7 +36,7 @@ def items(world: World) -> list[ExamItem]:
 
 @pytest.fixture(scope="module")
 def rows(world: World) -> list[dict[str, Any]]:
-    return list(conversation_rows(world, 4000))
+    return list(conversation_rows(world, 6000))
 
 
 def by_family(items: list[ExamItem]) -> dict[str, list[ExamItem]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 
 import pytest
 
@@ -40,17 +39,6 @@ def test_elided_subjects_and_pronouns_are_found_again(lang: str) -> None:
         truth = set(ids(facts))
         right, wrong, told = right + len(found & truth), wrong + len(found - truth), told + len(truth)
     assert right / told > 0.97 and wrong / told < 0.02, (right / told, wrong / told)
-
-
-def test_a_sentence_is_read_in_less_than_half_a_millisecond() -> None:
-    world, rng = build_world(0), random.Random(0)
-    teller = Teller(world, rng, "es", Decks(world, rng))
-    text = [teller.statement(fact) for fact in world.facts]
-    claims(text[0], "es", world)
-    began = time.perf_counter()
-    for one in text:
-        claims(one, "es", world)
-    assert len(text) / (time.perf_counter() - began) > 2000
 
 
 @pytest.fixture(scope="module")

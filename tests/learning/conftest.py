@@ -30,12 +30,14 @@ FILLING = [
     "niña",
     "mira",
 ]
-PLACES = ["lima", "quito", "roma"]
+PLACES = [["lima"], ["quito"], ["nueva", "roma"]]
 FAMILIES = ("bert", "roberta", "xlnet", "t5", "gpt2", "llama", "qwen3")
 
 
 def write_family(family: str, folder: Path) -> Path:
-    tokenizer = train_tokenizer([" ".join([*FILLING, *PLACES, "bueno", "malo"])] * 20, 400, family=family)
+    tokenizer = train_tokenizer(
+        [" ".join([*FILLING, *sum(PLACES, []), "bueno", "malo"])] * 20, 400, family=family
+    )
     tokenizer.save(folder)
     config = preset(
         family,  # type: ignore[arg-type]
@@ -61,19 +63,19 @@ def bodies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`labels`, `numbers`, `pairs` and `tags` .jsonl: which word is there, where the places are."""
+    """`labels`, `numbers`, `pairs` and `tags` .jsonl: which words are there, where the places are."""
     folder, draw = tmp_path_factory.mktemp("rows"), random.Random(0)
     labels, numbers, pairs, tags = [], [], [], []
     for number in range(160):
-        words = draw.choices(FILLING, k=draw.randint(2, 9))
         good = number % 2 == 0
+        words = draw.choices(FILLING[:6] if good else FILLING[6:], k=draw.randint(2, 9))
         place = draw.randrange(len(words) + 1)
         said = " ".join([*words[:place], "bueno" if good else "malo", *words[place:]])
         labels.append({"text": said, "label": "good" if good else "bad"})
         numbers.append({"text": said, "label": 107.0 if good else 93.0})
         other = draw.choice(["bueno", "malo"])
         pairs.append({"text": said, "pair": other, "label": str((other == "bueno") == good)})
-        named = [draw.choice(PLACES), *draw.choices(PLACES, k=draw.randrange(2))]
+        named = draw.choice(PLACES)
         marked = ["B-LOC", *["I-LOC"] * (len(named) - 1)]
         tags.append(
             {

@@ -50,7 +50,7 @@ def test_an_adapted_model_is_measured_before_and_after_and_is_ready_to_serve(
     assert bits[1]["aldea"] < bits[0]["aldea"], "what it reads it learns"
     assert (out / "tokenizer" / "tokenizer.json").read_bytes() == (tiny_dir / "tokenizer.json").read_bytes()
     shapes = [load_model(folder).config for folder in (tiny_dir, out / "base", out / "assistant")]
-    assert shapes[0] == shapes[1] == shapes[2]
+    assert shapes[0].model_copy(update={"pad_id": shapes[1].pad_id}) == shapes[1] == shapes[2]
     load_adapter(load_model(out / "base"), out / "assistant" / "adapter")
     assert '"content": "la forja"' in (out / "corpus" / "conversations.jsonl").read_text()
     assert read_json(out / "base" / "fragua.json")["parents"][0]["name"] == tiny_dir.name

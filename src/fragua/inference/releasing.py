@@ -24,7 +24,7 @@ class Release(NamedTuple):
 
 class Releaser:
     """Tokens in; out come whole characters before any stop string. A token is told once its text is shown whole:
-    one that holds the beginning of a stop string is told only up to where that begins, or not at all."""
+    one that holds the beginning of a stop string, or of a character, waits for the rest of it, or is never told."""
 
     def __init__(self, detokenizer: Detokenizer, stops: Sequence[str] = ()):
         self.detokenizer, self.stops = detokenizer, StopStrings(stops)
@@ -52,8 +52,6 @@ class Releaser:
     def _released(self, text: str) -> Release:
         self.shown += len(text)
         tokens = []
-        while self._held and self._held[0][0] <= self.shown:
-            if self.stops.stopped and self._held[0][1].offset >= self.shown:
-                break
+        while self._held and max(self._held[0][0], self._held[0][1].offset + 1) <= self.shown:
             tokens.append(self._held.popleft()[1])
         return Release(text, tuple(tokens))

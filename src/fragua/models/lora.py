@@ -145,7 +145,7 @@ def save_adapter(model: Model, directory: str | Path, base: str) -> None:
     decodes = model.config.visible == "causal" and not model.config.encoder_layers
     config = {
         "peft_type": "LORA",
-        "task_type": "CAUSAL_LM" if decodes else TASK_TYPES.get(model.config.task),
+        "task_type": TASK_TYPES.get(model.config.task, "CAUSAL_LM" if decodes else None),
         "base_model_name_or_path": base,
         "r": lora.rank,
         "lora_alpha": lora.strength,

@@ -75,7 +75,9 @@ def masked_loss(model: Encoder, batch: MaskedBatch, vocabulary: Vocabulary) -> L
     chosen_BT = targets_BT != IGNORE
     loss = summed_loss(model, x_BTD[chosen_BT], targets_BT[chosen_BT])
     paired = (batch.labels_B != IGNORE).any()
-    aside = F.cross_entropy(model.next_sentence(model.pooler(x_BTD)).float(), labels_B) if paired else None
+    aside = (
+        F.cross_entropy(model.next_sentence(model.pooler(x_BTD[:, 0])).float(), labels_B) if paired else None
+    )
     count = int((batch.targets_BT != IGNORE).sum())
     return LossSum(loss, count, counted_bytes(vocabulary, batch.targets_BT), aside)
 

@@ -39,7 +39,7 @@ def test_the_engine_writes_what_generate_writes(
     lm = tiny(kind)
     engine = Engine(lm, deterministic=deterministic, step_tokens=5, max_running=3)
     asked = Sampling(max_tokens=24, logprobs=2, **options)
-    prompts = [lm._prompt(text) for text in PROMPTS]
+    prompts = [lm.prompt_ids(text) for text in PROMPTS]
     results = engine.generate(prompts, asked)
     expected = lm.generate(PROMPTS, max_tokens=24, logprobs=True, **options)
     for prompt, ours, theirs in zip(prompts, results, expected, strict=True):

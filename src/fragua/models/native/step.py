@@ -156,9 +156,9 @@ def matrix_of(module: nn.Module) -> Matrix:
 
 def _known(decoder: Decoder) -> bool:
     """A causal stack of blocks with norms before, in float32 on a CPU, with plain or frozen layers."""
-    config, stack = decoder.config, decoder.transformer
-    if type(decoder) is not Decoder or decoder.device.type != "cpu" or config.visible != "causal":
+    if type(decoder) is not Decoder or decoder.device.type != "cpu" or decoder.config.visible != "causal":
         return False
+    config, stack = decoder.config, decoder.transformer
     layers = [decoder.head, stack.embedding]
     for block in stack.blocks:
         if not isinstance(block, Block) or isinstance(block, PostNormBlock | CrossBlock):
