@@ -30,14 +30,12 @@ FILLING = [
     "niña",
     "mira",
 ]
-PLACES = [["lima"], ["quito"], ["nueva", "roma"]]
+PLACES = ["lima", "quito", "nueva roma"]
 FAMILIES = ("bert", "roberta", "xlnet", "t5", "gpt2", "llama", "qwen3")
 
 
 def write_family(family: str, folder: Path) -> Path:
-    tokenizer = train_tokenizer(
-        [" ".join([*FILLING, *sum(PLACES, []), "bueno", "malo"])] * 20, 400, family=family
-    )
+    tokenizer = train_tokenizer([" ".join([*FILLING, *PLACES, "bueno", "malo"])] * 20, 400, family=family)
     tokenizer.save(folder)
     config = preset(
         family,  # type: ignore[arg-type]
@@ -75,7 +73,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
         numbers.append({"text": said, "label": 107.0 if good else 93.0})
         other = draw.choice(["bueno", "malo"])
         pairs.append({"text": said, "pair": other, "label": str((other == "bueno") == good)})
-        named = draw.choice(PLACES)
+        named = draw.choice(PLACES).split()
         marked = ["B-LOC", *["I-LOC"] * (len(named) - 1)]
         tags.append(
             {
