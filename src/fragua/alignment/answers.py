@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -21,6 +21,16 @@ BATCH_TOKENS = 8192
 GROUP_TOKENS = 1024
 
 
+class Written(Protocol):
+    """A conversation's `ids`, int64 [T], and which of them are the assistant's own, bool [T]."""
+
+    @property
+    def ids(self) -> np.ndarray: ...
+
+    @property
+    def own(self) -> np.ndarray: ...
+
+
 class Answer(NamedTuple):
     """A conversation's `ids`, int64 [T]; from `start` on they are the answer's, its end of turn included."""
 
@@ -30,6 +40,10 @@ class Answer(NamedTuple):
     @property
     def length(self) -> int:
         return len(self.ids) - self.start
+
+    @property
+    def own(self) -> np.ndarray:
+        return np.arange(len(self.ids)) >= self.start
 
 
 def encode(tokenizer: Tokenizer, prompt: Messages, answer: str, context: int) -> Answer | None:
@@ -42,13 +56,13 @@ def encode(tokenizer: Tokenizer, prompt: Messages, answer: str, context: int) ->
     return Answer(ids, start) if len(ids) > start else None
 
 
-def padded(answers: Sequence[Answer], filling: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """ids_BT int64, filled up on the right, and which tokens are the answers', bool."""
+def padded(answers: Sequence[Written], filling: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """ids_BT int64, filled up on the right, and which tokens are the assistant's, bool."""
     shape = len(answers), max(len(answer.ids) for answer in answers)
     ids_BT, own_BT = np.full(shape, filling, dtype=np.int64), np.zeros(shape, dtype=bool)
     for ids_T, own_T, answer in zip(ids_BT, own_BT, answers, strict=True):
         ids_T[: len(answer.ids)] = answer.ids
-        own_T[answer.start : len(answer.ids)] = True
+        own_T[: len(answer.ids)] = answer.own
     return ids_BT, own_BT
 
 
@@ -63,13 +77,19 @@ def logprobs(model: Decoder, answers: Sequence[Answer], tokens: int = GROUP_TOKE
 
 
 def _logprobs(model: Decoder, answers: Sequence[Answer]) -> Tensor:
-    """Padding stands on the right, where what is causal never sees it; logits are made for the answers alone."""
+    x_ND, ids_N, rows_N = own_states(model, answers)
+    chosen_N = model.head(x_ND).float().log_softmax(-1).gather(1, ids_N[:, None])[:, 0]
+    return chosen_N.new_zeros(len(answers)).index_add(0, rows_N, chosen_N)
+
+
+def own_states(model: Decoder, answers: Sequence[Written]) -> tuple[Tensor, Tensor, Tensor]:
+    """The states from which the N own tokens are predicted [N, D], these tokens, and whose they are, both [N].
+
+    Padding stands on the right, where what is causal never sees it."""
     ids_BT, own_BT = (torch.from_numpy(array).to(model.device) for array in padded(answers))
     x_BTD = model.hidden(ids_BT[:, :-1])
     own_BT = own_BT[:, 1:]
-    logprobs_NV = model.head(x_BTD[own_BT]).float().log_softmax(-1)
-    chosen_N = logprobs_NV.gather(1, ids_BT[:, 1:][own_BT][:, None])[:, 0]
-    return chosen_N.new_zeros(len(answers)).index_add(0, own_BT.nonzero()[:, 0], chosen_N)
+    return x_BTD[own_BT], ids_BT[:, 1:][own_BT], own_BT.nonzero()[:, 0]
 
 
 @torch.no_grad()
@@ -83,7 +103,7 @@ def score(model: Decoder, answers: Sequence[Answer], label: str = "score") -> Te
     return found_N
 
 
-def by_length(answers: Sequence[Answer], tokens: int = BATCH_TOKENS) -> Iterable[list[int]]:
+def by_length(answers: Sequence[Written], tokens: int = BATCH_TOKENS) -> Iterable[list[int]]:
     """Places in batches of up to `tokens`, padding included, the longest first."""
     batch: list[int] = []
     for place in sorted(range(len(answers)), key=lambda place: -len(answers[place].ids)):

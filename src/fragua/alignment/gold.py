@@ -90,12 +90,13 @@ class Asked:
     answers: tuple[str, ...]
 
 
-def practice_items(world: World, seed: int) -> Iterator[ExamItem]:
-    """Endless questions of the side of the hold-out that fine-tuning may use: never one of an exam."""
+def practice_items(world: World, seed: int, abilities: Sequence[str] = ()) -> Iterator[ExamItem]:
+    """Endless questions of the side of the hold-out that fine-tuning may use: never one of an exam. `abilities`: by
+    default all whose answers call no tool."""
     rng = random.Random(f"aldea practice {world.seed} {seed}")
     decks = Decks(world, rng)
     askers = {lang: Asker(world, rng, lang, for_exam=False, decks=decks) for lang in LANGS}
-    names = [name for name in ABILITIES if name not in CALLING]
+    names = list(abilities) or [name for name in ABILITIES if name not in CALLING]
     weights = [ABILITIES[name].weight for name in names]
     number = 0
     while True:

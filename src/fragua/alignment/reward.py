@@ -120,8 +120,7 @@ class RewardModel:
     @classmethod
     def load(cls, directory: str | Path) -> Self:
         """Raises InputError for a directory that holds no reward model."""
-        directory = Path(directory)
-        folders = sorted(path.parent for path in directory.glob(f"member-*/{SCALE}")) or [directory]
+        folders = cls.folders(Path(directory))
         members = []
         for folder in folders:
             if not (folder / SCALE).is_file() or not (folder / HEAD).is_file():
@@ -131,6 +130,11 @@ class RewardModel:
             model.load_state_dict(load_file(folder / HEAD), strict=False)
             members.append((model.eval(), scale))
         return cls(members, Tokenizer.load(folders[0]))
+
+    @staticmethod
+    def folders(directory: Path) -> list[Path]:
+        """Of the members."""
+        return sorted(path.parent for path in directory.glob(f"member-*/{SCALE}")) or [directory]
 
     @torch.no_grad()
     def rewards(self, asked: Sequence[tuple[Messages, str]]) -> np.ndarray:

@@ -240,7 +240,8 @@ class Trainer:
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate * group.get("share", 1.0)
-            optimizer.step()
+            if count:  # nothing to learn from moves nothing, not even by momentum
+                optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         elapsed = time.perf_counter() - started
         self.step, self.tokens, self.seconds = (
