@@ -38,44 +38,100 @@ app.command()(convert)
 @app.command()
 def train(
     model: Annotated[Path, typer.Argument(help="Model directory to start from, and to stay near to.")],
-    data: Annotated[Path, typer.Option(help="Feedback: an event log, JSONL.")],
     out: Annotated[Path, typer.Option(help="Model directory to make; an unfinished one is gone on with.")],
     method: Annotated[
-        str, typer.Option(help="dpo, ipo, kto, or chosen (fine-tuning on the preferred answers).")
+        str,
+        typer.Option(
+            help="From comparisons: dpo, ipo, kto, chosen (fine-tuning on the preferred answers). "
+            "From rewards: ppo, grpo, rloo, rejection (fine-tuning on the best of several answers)."
+        ),
     ] = "dpo",
-    beta: Annotated[float, typer.Option(help="How dear it is to leave the model as it was.")] = 0.1,
-    smoothing: Annotated[float, typer.Option(help="dpo: share of labels thought to be wrong.")] = 0.0,
+    data: Annotated[Path | None, typer.Option(help="Comparisons: an event log, JSONL.")] = None,
+    beta: Annotated[
+        float | None, typer.Option(help="Comparisons: how dear it is to leave the model as it was; 0.1.")
+    ] = None,
+    smoothing: Annotated[float | None, typer.Option(help="dpo: share of labels thought to be wrong.")] = None,
     normalise: Annotated[
         bool | None, typer.Option("--normalise/--whole", help="dpo, ipo: compare tokens, or whole answers.")
     ] = None,
     likelihood: Annotated[
-        float, typer.Option(help="dpo, ipo: weight of the chosen answers' likelihood.")
-    ] = 0.0,
-    desirable: Annotated[float, typer.Option(help="kto: weight of good answers.")] = 1.0,
-    undesirable: Annotated[float, typer.Option(help="kto: weight of bad answers.")] = 1.0,
-    epochs: Annotated[float, typer.Option(help="Times through the data.")] = 1.0,
-    steps: Annotated[int | None, typer.Option(help="Optimiser steps, instead of epochs.")] = None,
-    batch: Annotated[int, typer.Option(help="Pairs, or verdicts, a step.")] = 32,
+        float | None, typer.Option(help="dpo, ipo: weight of the chosen answers' likelihood.")
+    ] = None,
+    desirable: Annotated[float | None, typer.Option(help="kto: weight of good answers; 1.")] = None,
+    undesirable: Annotated[float | None, typer.Option(help="kto: weight of bad answers; 1.")] = None,
+    epochs: Annotated[
+        float | None, typer.Option(help="Times through the data, or through a round; 1, ppo: 4.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Comparisons: optimiser steps, instead of epochs.")
+    ] = None,
+    reward: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME[=WITH][*WEIGHT][@LOW:HIGH], may be repeated: model=DIR, gold, correct, arithmetic, "
+            "format=EXPRESSION."
+        ),
+    ] = None,
+    prompts: Annotated[
+        Path | None, typer.Option(help="Rewards: what is asked, .txt or .jsonl; or questions of an exam.")
+    ] = None,
+    world: Annotated[
+        int | None, typer.Option(help="Rewards: instead, the seed of the world that is asked about.")
+    ] = None,
+    ability: Annotated[
+        list[str] | None, typer.Option(help="Of that world: what is asked, may be repeated; or multistep.")
+    ] = None,
+    rounds: Annotated[
+        int | None, typer.Option(help="Rewards: draw, judge and learn so many times; 30.")
+    ] = None,
+    rollouts: Annotated[int | None, typer.Option(help="Answers a round; 64.")] = None,
+    group: Annotated[int | None, typer.Option(help="Answers to a prompt; 8, ppo: 1.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="Of these answers; 1.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Tokens of such an answer at most; 96.")] = None,
+    unfinished: Annotated[
+        float | None, typer.Option(help="Rewards: taken from an answer that comes to no end; 1.")
+    ] = None,
+    kl: Annotated[
+        float | None, typer.Option(help="Rewards: how dear a nat is that leads away from the model; 0.05.")
+    ] = None,
+    kl_target: Annotated[
+        float | None, typer.Option(help="Nats an answer to be kept by making them dearer or cheaper.")
+    ] = None,
+    clip_low: Annotated[float | None, typer.Option(help="How far a token may become rarer; 0.2.")] = None,
+    clip_high: Annotated[
+        float | None, typer.Option(help="How far a token may become likelier; 0.28, ppo: 0.2.")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(help="Pairs, verdicts or answers a step; 32.")] = None,
     learning_rate: Annotated[
         float | None, typer.Option(help="Peak learning rate; derived if not given.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the order.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the order, and of what is drawn.")] = 0,
     precision: Annotated[str, typer.Option(help="auto (measured), float32 or bfloat16.")] = "float32",
     reference: Annotated[
-        Path | None, typer.Option(help="Folder to keep the first model's log-probabilities in.")
+        Path | None, typer.Option(help="Comparisons: folder to keep the model's log-probabilities in.")
     ] = None,
     json: JSON = False,
 ) -> None:
     """Make a model that people prefer. The same command on an unfinished --out goes on with it."""
-    values: dict[str, Any] = {key: value for key, value in locals().items() if key not in ("out", "json")}
-    from fragua.alignment.align import AlignSettings, align
+    given = {key: value for key, value in locals().items() if key not in ("out", "json")}
+    values: dict[str, Any] = {key: value for key, value in given.items() if value not in (None, [])}
+    figures: dict[str, Any]
+    if method in ("ppo", "grpo", "rloo"):
+        from fragua.alignment.optimise import OptimiseSettings, optimise
 
-    figures = align(AlignSettings.parse(values, "align"), out)
-    result(
-        figures,
-        json,
-        ("steps", "seconds", "loss", "validation_loss", "validation_accuracy", "pairs", "verdicts"),
-    )
+        figures = optimise(OptimiseSettings.parse(values, "align"), out)
+    elif method == "rejection":
+        from fragua.alignment.best import RejectionSettings, reject
+
+        del values["method"]
+        figures = reject(RejectionSettings.parse(values, "align"), out)
+    else:
+        from fragua.alignment.align import AlignSettings, align
+
+        figures = align(AlignSettings.parse(values, "align"), out)
+    shown = ("steps", "seconds", "loss", "validation_loss", "validation_accuracy", "pairs", "verdicts")
+    earned = ("validation_score", "validation_kl", "score", "kl", "zero_variance")
+    result(figures, json, (*shown, *earned))
 
 
 @app.command()
