@@ -59,14 +59,14 @@ def test_an_end_token_is_own_and_an_answer_without_one_is_unfinished(lm: Languag
         assert len(own) == len(each.drawn) <= 40
         assert not set(own[:-1].tolist()).intersection(stops), "nothing is drawn after an end"
         assert own[-1] in stops or not each.ended
-        assert len(own) == 40 or own[-1] in stops or len(each.ids) == lm.context
+        assert len(own) == 40 or own[-1] in lm.chat_ending.stop_ids or len(each.ids) == lm.context
         assert not each.own[: int(each.own.argmax())].any()
 
 
 def script(lm: LanguageModel, monkeypatch: pytest.MonkeyPatch, *messages: str) -> None:
     """Lets the engine draw these texts, end of turn included, whatever the model would have said."""
     tokenizer = lm.tokenizer
-    queues: dict[int, list[int]] = {}
+    queues: dict[object, list[int]] = {}
     specials = {
         TOOL_CALL: tokenizer.special_ids[TOOL_CALL],
         TOOL_CALL_END: tokenizer.special_ids[TOOL_CALL_END],
@@ -86,7 +86,7 @@ def script(lm: LanguageModel, monkeypatch: pytest.MonkeyPatch, *messages: str) -
         drawn = []
         for answer in answers:
             place = sum(1 for token in answer.ids[: answer.prompt_length] if token == specials[TOOL_CALL])
-            queue = queues.setdefault(id(answer), list(turns[place]))
+            queue = queues.setdefault(answer, list(turns[place]))
             drawn.append(queue.pop(0))
         assert logits_BV.max() < INFINITY
         return drawn
@@ -141,8 +141,8 @@ def test_values_are_carried_across_what_a_tool_wrote(
 def test_a_call_without_room_for_its_result_is_unfinished(
     lm: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script(lm, monkeypatch, CALL, "Son 7.")
-    room = len(lm.tokenizer.encode(CALL)) + 4
+    own = called(lm, monkeypatch).own
+    room = int(own[own.argmax() :].argmin()) + 4  # for the call, and not for what follows
     text = next(text for n in range(96) if len(lm.chat_ids([user(text := "á" * n)])) > 96 - room)
     (rollout,) = roll(lm, [Question((user(text),))], max_tokens=200)
     assert [step["role"] for step in rollout.steps] == ["assistant"] and not rollout.ended

@@ -10,19 +10,18 @@ from pydantic import Field, model_validator
 from torch import nn
 
 from fragua.alignment import policy
-from fragua.alignment.align import split
-from fragua.alignment.asking import file_questions, world_questions
-from fragua.alignment.rewards import Judge, Part
+from fragua.alignment.align import HELD_OUT, split
+from fragua.alignment.asking import Asked
+from fragua.alignment.rewards import Judge
 from fragua.alignment.rollouts import Question, Record, read, read_records, write_records
 from fragua.alignment.rounds import Batch, Optimising, Round, draw, policy_loss
 from fragua.errors import InputError
-from fragua.files import digest_file
 from fragua.inference.language_model import LanguageModel
 from fragua.models import load_model
 from fragua.models.calls import Decoder, share
 from fragua.tokens.loader import permutation
 from fragua.tokens.tokenizer import Tokenizer
-from fragua.training.directory import announce, claim, finish, finished_figures, parent, weights_digest
+from fragua.training.directory import announce, claim, finish, finished_figures, parent
 from fragua.training.machine import device
 from fragua.training.objectives import LossSum
 from fragua.training.trainer import OnRow, Trainer, Training
@@ -33,20 +32,13 @@ SEEDS = 1 << 20
 VALUE_RATE = 10.0
 """How much faster the new head of values learns than the rest."""
 SHOWN = 3
+MOST_PROMPTS = 20_000
+"""Of a world; then they are asked again."""
 
 
-class OptimiseSettings(Optimising):
+class OptimiseSettings(Optimising, Asked):
     """What `fragua align --method ppo|grpo|rloo` can be told; None is derived and printed."""
 
-    model: Path
-    reward: tuple[str, ...] = Field(min_length=1)
-    """See `rewards.Part.read`."""
-    prompts: Path | None = None
-    """A file of prompts, or of questions with their graders."""
-    world: int | None = Field(default=None, ge=0)
-    """Instead: the seed of a world that is asked about."""
-    ability: tuple[str, ...] = ()
-    """Of the world: what is asked; none: all that call no tool."""
     rounds: int = Field(default=30, gt=0)
     rollouts: int = Field(default=64, gt=0)
     """Answers a round."""
@@ -57,7 +49,6 @@ class OptimiseSettings(Optimising):
     held_out: int = Field(default=32, gt=0)
     """Prompts at most on which it is measured and nothing is learned."""
     learning_rate: float | None = Field(default=None, gt=0)
-    seed: int = Field(default=0, ge=0)
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
     evaluate_every: int | None = Field(default=None, gt=0)
     """Rounds; None: ten times in all."""
@@ -65,10 +56,6 @@ class OptimiseSettings(Optimising):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if (self.prompts is None) == (self.world is None):
-            raise ValueError("prompts or world: exactly one of the two is needed")
-        if self.ability and self.world is None:
-            raise ValueError("ability is for a world, not for a file of prompts")
         if self.rollouts % self.batch or self.rollouts % self.answers:
             raise ValueError(
                 f"rollouts: {self.rollouts} are not whole steps of {self.batch} and groups of {self.answers}"
@@ -164,9 +151,10 @@ class Policy:
         self.round = Round.of(records, self.settings, self.beta, self.settings.answers)
 
     def _draw(self, asked: Sequence[Question], seed: int, group: int) -> list[Record]:
-        return draw(
-            self.model, self.reference, self.lm, self.judge, asked, self.settings, seed % 2**62, group
-        )
+        how = self.settings
+        models = self.model, self.reference, self.lm
+        seed %= 2**62
+        return draw(*models, self.judge, asked, how, max_tokens=how.max_tokens, seed=seed, group=group)
 
     def _place(self, number: int) -> int:
         epoch, place = divmod(number, len(self.train))
@@ -229,12 +217,8 @@ def with_values(model: Decoder) -> Decoder:
 
 def questions_of(settings: OptimiseSettings) -> tuple[list[Question], list[Question]]:
     """Learned from and held out, by prompt. Raises InputError where there are fewer than two prompts."""
-    if settings.prompts is not None:
-        found = file_questions(settings.prompts)
-    else:
-        assert settings.world is not None, "one of the two is given"
-        wanted = min(settings.rounds * settings.rollouts // settings.answers, 20_000) + 20 * settings.held_out
-        found = world_questions(settings.world, settings.seed, wanted, settings.ability)
+    wanted = min(settings.rounds * settings.rollouts // settings.answers, MOST_PROMPTS)
+    found = settings.questions(wanted + HELD_OUT * settings.held_out)
     train, held_out = split(found)
     if not train:
         raise InputError("two prompts or more are needed", settings.prompts, "one is held out to measure on")
@@ -247,15 +231,14 @@ def optimise(settings: OptimiseSettings, out: str | Path, on_step: OnRow | None 
     Returns the trainer's figures. Raises InputError for rewards or prompts that do not go together, and what `pretrain`
     raises."""
     out = Path(out)
-    tokenizer, parts = Tokenizer.load(settings.model), [Part.read(text) for text in settings.reward]
-    judges = [folder for part in parts for folder in part.models()]
-    data = {"model": weights_digest(settings.model)} | {str(each): weights_digest(each) for each in judges}
-    if settings.prompts is not None:
-        data["prompts"] = digest_file(settings.prompts)
-    claim(out, "assistant", settings.model_dump(mode="json", exclude={"model", "prompts"}), data)
+    claim(out, "assistant", *settings.claimed())
     if figures := finished_figures(out):
         return figures
-    judge, questions = Judge(parts), questions_of(settings)
+    tokenizer, judge, questions = (
+        Tokenizer.load(settings.model),
+        Judge(settings.parts),
+        questions_of(settings),
+    )
     model, reference = (load_model(settings.model).to(device()) for _ in range(2))
     if settings.method == "ppo":
         model = with_values(model)
@@ -278,7 +261,7 @@ def optimise(settings: OptimiseSettings, out: str | Path, on_step: OnRow | None 
         on_step=on_step,
     )
     figures = trainer.run() | {"prompts": len(questions[0])}
-    parents = [parent(folder) for folder in (settings.model, *judges)]
+    parents = [parent(folder) for folder in (settings.model, *settings.judges)]
     lineage = {"parents": parents, "rewards": list(settings.reward)}
     ends = [end for end in (tokenizer.turn_end_id, tokenizer.end_id) if end is not None]
     return finish(out, model, tokenizer, "assistant", figures, lineage, ends)

@@ -29,8 +29,6 @@ class Optimising(Settings):
     group: int | None = Field(default=None, gt=0)
     """Answers to a prompt; ppo: 1, else 8."""
     temperature: float = Field(default=1.0, gt=0, le=100)
-    max_tokens: int = Field(default=96, gt=0)
-    """The policy's own tokens of an answer."""
     unfinished: float = Field(default=1.0, ge=0)
     """Taken from the score of an answer that came to no end."""
     kl: float = Field(default=0.05, ge=0)
@@ -67,16 +65,24 @@ class Optimising(Settings):
 
 
 def draw(
-    model: Decoder, reference: Decoder, lm: LanguageModel, judge: Judge, questions: Sequence[Question], how: Optimising,
-    seed: int, group: int,
-) -> list[Record]:  # fmt: skip
+    model: Decoder,
+    reference: Decoder,
+    lm: LanguageModel,
+    judge: Judge,
+    questions: Sequence[Question],
+    how: Optimising,
+    *,
+    max_tokens: int,
+    seed: int,
+    group: int,
+) -> list[Record]:
     """Rollouts of `lm`, which is `model` in another dress, judged and scored by both models."""
     rollouts = roll(
         lm,
         questions,
         group,
         temperature=how.temperature,
-        max_tokens=how.max_tokens,
+        max_tokens=max_tokens,
         seed=seed,
         deterministic=how.deterministic,
     )
