@@ -180,7 +180,7 @@ class Policy:
     def validation(self, rows: int) -> Iterator[Batch]:
         """The policy as it is now, asked what it never learns from: always with the same seeds."""
         self.shown = self._draw(self.held_out, self.settings.seed << 32, 1)
-        write_records(self.out / ROLLOUTS / "held-out.jsonl", self.shown)
+        write_records(self.out / ROLLOUTS / f"held-out-{self.number + 1:05d}.jsonl", self.shown)
         told = Round.of(self.shown, self.settings.model_copy(update={"method": "ppo"}), self.beta, 1)
         for start in range(0, len(self.shown), rows):
             yield told.batch(range(start, min(start + rows, len(self.shown))), self.model.device)

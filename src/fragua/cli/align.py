@@ -135,6 +135,47 @@ def train(
 
 
 @app.command()
+def loop(
+    model: Annotated[Path, typer.Argument(help="Model directory to start from.")],
+    out: Annotated[Path, typer.Option(help="Folder to make; an unfinished one is gone on with.")],
+    labeller: Annotated[
+        str, typer.Option(help="gold; people, who judge with collect; or MODULE:FUNCTION(prompt, answers).")
+    ] = "gold",
+    times: Annotated[
+        int, typer.Option(help="Collect, learn to judge, optimise, measure: so many times.")
+    ] = 2,
+    comparisons: Annotated[int, typer.Option(help="Each time.")] = 500,
+    candidates: Annotated[int, typer.Option(help="Answers in a comparison, where code judges.")] = 4,
+    members: Annotated[int, typer.Option(help="Of the reward model.")] = 1,
+    items: Annotated[int, typer.Option(help="Questions to measure each policy on.")] = 200,
+    method: Annotated[str, typer.Option(help="ppo, grpo or rloo.")] = "ppo",
+    prompts: Annotated[Path | None, typer.Option(help="What is asked; or --world.")] = None,
+    world: Annotated[int | None, typer.Option(help="Seed of the world that is asked about.")] = None,
+    reward: Annotated[
+        list[str] | None, typer.Option(help="Beside the judge, as in `fragua align`; may be repeated.")
+    ] = None,
+    rounds: Annotated[int | None, typer.Option(help="Of drawing and learning, each time; 30.")] = None,
+    rollouts: Annotated[int | None, typer.Option(help="Answers a round; 64.")] = None,
+    kl: Annotated[float | None, typer.Option(help="How dear a nat is that leads away; 0.05.")] = None,
+    kl_target: Annotated[float | None, typer.Option(help="Nats an answer to be kept.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Tokens of an answer at most; 96.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Of the policy; derived if not given.")] = None,
+    seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = 0,
+    json: JSON = False,
+) -> None:
+    """Collect comparisons, learn a reward from them, optimise, measure, and collect again with the new model."""
+    given = {key: value for key, value in locals().items() if key not in ("out", "json")}
+    values: dict[str, Any] = {key: value for key, value in given.items() if value not in (None, [])}
+    from fragua.alignment.loop import LoopSettings
+    from fragua.alignment.loop import loop as go_round
+    from fragua.files import flat
+
+    figures = go_round(LoopSettings.parse(values, "align loop"), out)
+    shown = {f"round {number}": row for number, row in enumerate(figures["rounds"], 1)}
+    result(figures if json else flat(shown), json, tuple(flat(shown)))
+
+
+@app.command()
 def gold(
     model: Annotated[Path, typer.Argument(help="Model directory whose answers are compared.")],
     out: Annotated[Path, typer.Option(help="Event log to make, JSONL.")],
