@@ -21,6 +21,7 @@ from fragua.inference.language_model import LanguageModel
 from tests.alignment.conftest import comparison
 
 VOWELS = "format=[^aeiou]*"
+WITH_A = "format=.*a.*"
 
 
 def shortest(prompt: Messages, answers: list[str]) -> int:
@@ -100,15 +101,15 @@ def test_the_divergence_of_the_best_of_n_is_what_one_counts() -> None:
 
 
 def test_rejection_learns_the_best_answers(tiny_dir: Path, prompts: Path, tmp_path: Path) -> None:
-    values = dict(model=tiny_dir, prompts=prompts, reward=(VOWELS,), rollouts=192, group=8, max_tokens=8)
+    values = dict(model=tiny_dir, prompts=prompts, reward=(WITH_A,), rollouts=192, group=8, max_tokens=12)
     given = RejectionSettings.parse(values | dict(batch=8, epochs=4, learning_rate=3e-3))
     figures = reject(given, tmp_path / "m")
     rows = [row for _, row in read_jsonl(tmp_path / "m.best.jsonl")]
     assert figures["pairs"] == len(rows) > 10
-    judge = Judge([Part.read(VOWELS)])
+    judge = Judge([Part.read(WITH_A)])
     asked = [Question((user(f"Pregunta {number}"),)) for number in range(24)] * 2
     before, after = (
-        judge([pair[0] for pair in best_of(LanguageModel.load(path), asked, judge, 1, 9, 8)])[1].mean()
+        judge([pair[0] for pair in best_of(LanguageModel.load(path), asked, judge, 1, 9, 12)])[1].mean()
         for path in (tiny_dir, tmp_path / "m")
     )
     assert after > before + 0.15

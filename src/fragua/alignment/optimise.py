@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
+import numpy as np
+import torch
 from pydantic import Field, model_validator
 from torch import nn
 
@@ -143,8 +146,21 @@ class Policy:
         count = settings.rollouts // group
         asked = [self.train[self._place(each)] for each in range(number * count, (number + 1) * count)]
         records = self._draw(asked, (settings.seed << 32) + (1 + number) * SEEDS, group)
+        if settings.method == "ppo" and number == 0:
+            records = self._levelled(records)
         write_records(self._path(number), records)
         self._take(number, records)
+
+    def _levelled(self, records: Sequence[Record]) -> list[Record]:
+        """Values begin at the mean return: from 0 they would take many rounds to get there, and until then every
+        advantage would tell little but how far from the end its token stands."""
+        told = Round.of(
+            records, self.settings.model_copy(update={"trace": 1.0}), self.beta, self.settings.answers
+        )
+        level = float(told.batch(range(len(records)), self.model.device).return_N.mean())
+        with torch.no_grad():
+            self.model.get_parameter("value.bias").fill_(level)
+        return [replace(record, values=np.full_like(record.values, level)) for record in records]
 
     def _take(self, number: int, records: Sequence[Record]) -> None:
         self.number = number
