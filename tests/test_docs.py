@@ -28,6 +28,7 @@ TWINS = [
     ("docs/translation.md", "docs/traduccion.md"),
     ("docs/labelling.md", "docs/labelling.es.md"),
     ("docs/transfer.md", "docs/transfer.es.md"),
+    ("docs/learning-from-feedback.md", "docs/learning-from-feedback.es.md"),
 ]
 TAUGHT = [ROOT / name for pair in TWINS for name in pair]
 
