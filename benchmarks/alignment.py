@@ -38,7 +38,7 @@ from fragua.alignment.loop import LoopSettings, loop
 from fragua.alignment.multistep import multistep_items
 from fragua.alignment.optimise import ROLLOUTS, OptimiseSettings, optimise
 from fragua.alignment.rewards import Judge, Part
-from fragua.alignment.rollouts import Question, read, read_records, roll
+from fragua.alignment.rollouts import Question, fitting, read, read_records, roll
 from fragua.corpus.aldea.asking import ExamItem
 from fragua.corpus.aldea.exam import exam_items, grade
 from fragua.corpus.aldea.world import build_world
@@ -180,8 +180,11 @@ class Cells:
         return read_json(path)
 
     def _items(self) -> list[ExamItem]:
-        known = exam_items(build_world(self.world), self.world, self.size.exam) if self.size.exam else []
-        return held_out_items(build_world(self.world), 1000 + self.seed, self.size.items, known)
+        village = build_world(self.world)
+        known = exam_items(village, self.world, self.size.exam) if self.size.exam else []
+        items = held_out_items(village, 1000 + self.seed, self.size.items, known)
+        fit = fitting(LanguageModel.load(self.model), _questions(items))
+        return [question.item for question in fit if question.item]
 
     def _data(self) -> None:
         """Gold's comparisons, as many as any cell wants, and the same with verdicts by lot."""

@@ -14,7 +14,7 @@ from fragua.alignment.align import AlignSettings, align
 from fragua.alignment.asking import Asked
 from fragua.alignment.feedback.events import Candidate, Comparison, Sampling
 from fragua.alignment.rewards import Judge
-from fragua.alignment.rollouts import Question, Rollout, roll
+from fragua.alignment.rollouts import Question, Rollout, fitting, roll
 from fragua.files import write_jsonl
 from fragua.inference.chat import MAX_ROUNDS
 from fragua.inference.language_model import LanguageModel
@@ -81,7 +81,8 @@ def _events(settings: RejectionSettings) -> Iterator[Comparison]:
         Judge(settings.parts),
         weights_digest(settings.model),
     )
-    questions = settings.questions(settings.rollouts // settings.group)[: settings.rollouts // settings.group]
+    wanted = settings.rollouts // settings.group
+    questions = fitting(lm, settings.questions(wanted))[:wanted]
     for start in range(0, len(questions), AT_ONCE):
         asked, seed = (
             questions[start : start + AT_ONCE],

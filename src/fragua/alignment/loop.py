@@ -166,7 +166,7 @@ def _measured(settings: LoopSettings, labeller: Labeller | None, policy: Path) -
         assert settings.world is not None, "gold knows a world"
         items = held_out_items(build_world(settings.world), settings.seed + 1, settings.items)
         return audit(new, old, items, seed=settings.seed)
-    asked = questions_of(settings)[1]
+    asked = questions_of(settings, old)[1]
     said = [roll(lm, asked, max_tokens=settings.max_tokens, seed=settings.seed) for lm in (new, old)]
     wins = [
         0.5

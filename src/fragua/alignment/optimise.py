@@ -16,12 +16,13 @@ from fragua.alignment import policy
 from fragua.alignment.align import HELD_OUT, split
 from fragua.alignment.asking import Asked
 from fragua.alignment.rewards import Judge
-from fragua.alignment.rollouts import Question, Record, read, read_records, write_records
+from fragua.alignment.rollouts import Question, Record, fitting, read, read_records, write_records
 from fragua.alignment.rounds import Batch, Optimising, Round, draw, policy_loss
 from fragua.errors import InputError
 from fragua.inference.language_model import LanguageModel
 from fragua.models import load_model
 from fragua.models.calls import Decoder, share
+from fragua.progress import console
 from fragua.tokens.loader import permutation
 from fragua.tokens.tokenizer import Tokenizer
 from fragua.training.directory import announce, claim, finish, finished_figures, parent
@@ -231,11 +232,16 @@ def with_values(model: Decoder) -> Decoder:
     return model.to(model.device)
 
 
-def questions_of(settings: OptimiseSettings) -> tuple[list[Question], list[Question]]:
-    """Learned from and held out, by prompt. Raises InputError where there are fewer than two prompts."""
+def questions_of(settings: OptimiseSettings, lm: LanguageModel) -> tuple[list[Question], list[Question]]:
+    """Learned from and held out, by prompt; those that fill the context are left out, and told.
+
+    Raises InputError where there are fewer than two prompts."""
     wanted = min(settings.rounds * settings.rollouts // settings.answers, MOST_PROMPTS)
     found = settings.questions(wanted + HELD_OUT * settings.held_out)
-    train, held_out = split(found)
+    fit = fitting(lm, found)
+    if len(fit) < len(found):
+        console.print(f"{len(found) - len(fit)} prompts that fill the context left out", style="yellow")
+    train, held_out = split(fit)
     if not train:
         raise InputError("two prompts or more are needed", settings.prompts, "one is held out to measure on")
     return train, held_out[: settings.held_out]
@@ -250,12 +256,9 @@ def optimise(settings: OptimiseSettings, out: str | Path, on_step: OnRow | None 
     claim(out, "assistant", *settings.claimed())
     if figures := finished_figures(out):
         return figures
-    tokenizer, judge, questions = (
-        Tokenizer.load(settings.model),
-        Judge(settings.parts),
-        questions_of(settings),
-    )
+    tokenizer, judge = Tokenizer.load(settings.model), Judge(settings.parts)
     model, reference = (load_model(settings.model).to(device()) for _ in range(2))
+    questions = questions_of(settings, LanguageModel(reference, tokenizer))
     if settings.method == "ppo":
         model = with_values(model)
     objective = Policy(

@@ -22,9 +22,10 @@ from fragua.inference import sampling
 from fragua.inference.chat import MAX_ROUNDS, ReplyReader
 from fragua.inference.engine import Engine, Result, Sampling
 from fragua.inference.language_model import LanguageModel
-from fragua.inference.tools import CALCULATOR, schema
+from fragua.inference.tools import CALCULATOR, Tool, schema
 from fragua.models.calls import Decoder
 from fragua.progress import progress_bar
+from fragua.tokens.chat import ChatTokens
 
 READ_TOKENS = 2048
 
@@ -94,7 +95,7 @@ def roll(
     writer = _Writer(lm, len(questions) * group, temperature, deterministic)
     rows = []
     for number, question in enumerate(questions):
-        ids = writer.prompt(question)
+        ids = _encoded(lm, question, []).ids
         if len(ids) >= lm.context:
             what = f"{len(ids)} tokens do not fit: the context holds {lm.context}"
             raise InputError(what, f"prompt {number + 1}", "shorten it, or leave it out")
@@ -115,6 +116,21 @@ def roll(
     return [row.closed() for row in rows]
 
 
+def fitting(lm: LanguageModel, questions: Sequence[Question]) -> list[Question]:
+    """Those that leave room for an answer in the model's context."""
+    return [each for each in questions if len(_encoded(lm, each, []).ids) < lm.context]
+
+
+def _encoded(lm: LanguageModel, question: Question, steps: Sequence[dict[str, Any]]) -> ChatTokens:
+    tools = _tools(question)
+    described = [schema(tool) for tool in tools] if tools else None
+    return lm.tokenizer.encode_chat([*question.prompt, *steps], described, add_generation_prompt=True)
+
+
+def _tools(question: Question) -> Sequence[Tool] | None:
+    return None if question.item is None else declared_tools(question.item)
+
+
 class _Writer:
     """The engine, and what becomes of the messages that it writes."""
 
@@ -123,9 +139,6 @@ class _Writer:
         self.engine = Engine(
             lm, max_running=min(count, 64), max_waiting=count, step_tokens=1024, deterministic=deterministic
         )
-
-    def prompt(self, question: Question) -> list[int]:
-        return self._encoded(question, []).ids
 
     def write(
         self, rows: Sequence[_Open], budgets: Sequence[int], together: int, offset: int
@@ -148,13 +161,13 @@ class _Writer:
         row.ids += [each.token for each in written]
         row.drawn += [each.logprob for each in written]
         row.ended = result.ended_by is not None and result.ended_by.token in self.tokenizer.stop_ids
-        tools = self._tools(row.question)
+        tools = _tools(row.question)
         reader = ReplyReader(self.tokenizer, (CALCULATOR,) if tools is None else tools)
         message, answers = reader.read(result.token_ids, "stop" if row.ended else "length")
         row.steps.append(message)
         if not row.ended or not answers:
             return False
-        whole = self._encoded(row.question, [*row.steps, *answers])
+        whole = _encoded(self.lm, row.question, [*row.steps, *answers])
         end = len(whole.trained) - whole.trained[::-1].index(True)
         row.ended = False
         if not may_call or budget <= len(written) or len(row.ids) + len(whole.ids) - end >= self.lm.context:
@@ -162,14 +175,6 @@ class _Writer:
         row.steps += answers
         row.ids += whole.ids[end:]
         return True
-
-    def _encoded(self, question: Question, steps: Sequence[dict[str, Any]]) -> Any:
-        tools = self._tools(question)
-        described = [schema(tool) for tool in tools] if tools else None
-        return self.tokenizer.encode_chat([*question.prompt, *steps], described, add_generation_prompt=True)
-
-    def _tools(self, question: Question) -> Any:
-        return None if question.item is None else declared_tools(question.item)
 
 
 def _mask(spans: Sequence[Sequence[int]], length: int) -> np.ndarray:

@@ -1,0 +1,42 @@
+"""What a person would lose: a benchmark that breaks after hours, or does again what is done."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from benchmarks import alignment
+
+from fragua.files import read_json
+from tests.tiny_model import write_tiny
+
+
+def test_every_cell_runs_once_and_its_figures_are_of_its_questions(tmp_path: Path) -> None:
+    model = write_tiny(tmp_path / "model", context=256)
+    given = dict(seeds=(0,), model=model, runs=tmp_path / "runs", picture=tmp_path / "over.png", peer=False)
+    found = alignment.main(**given, size=replace(alignment.SMOKE, exam=4))  # type: ignore[arg-type]
+    figures = found["figures"]
+    wanted = {
+        "ppo_win_rate", "dpo_win_rate", "bon_win_rate", "shuffled_win_rate", "gold_ceiling_win_rate", "ppo_kl_nats",
+        "grpo_multistep_before", "grpo_multistep_after", "exam_change_points",
+    }  # fmt: skip
+    assert wanted <= figures.keys() and all(
+        {"value", "low", "high"} <= row.keys() for row in figures.values()
+    )
+    wins = read_json(tmp_path / "runs" / "seed-0" / "ppo.json")["wins"]
+    assert figures["ppo_win_rate"]["value"] == pytest.approx(sum(wins) / len(wins))
+    assert {"bon", "ppo"} == found["over_optimisation"]["8"].keys() and (
+        tmp_path / "over.png"
+    ).stat().st_size > 9000
+    made = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
+    assert alignment.main(**given, size=replace(alignment.SMOKE, exam=4))["figures"] == figures  # type: ignore[arg-type]
+    assert made == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
+
+
+def test_steps_of_both_trainers_are_timed(tmp_path: Path) -> None:
+    pytest.importorskip("trl")
+    model = write_tiny(tmp_path / "model", context=256)
+    told = alignment.speed(model, tmp_path / "speed.json", replace(alignment.SMOKE, speed_steps=2))
+    assert len(told["ours"]) == len(told["trl"]) == 3 and min(told["ours"] + told["trl"]) > 0
+    assert told["spread"][0] <= told["ratio"] <= told["spread"][1]
