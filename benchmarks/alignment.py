@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from benchmarks.preferences import assistant
 
 from fragua.alignment.align import AlignSettings, align
 from fragua.alignment.audit import Duel, answer, bootstrap, held_out_items
@@ -72,9 +73,9 @@ class Size:
     comparisons: int = 700
     items: int = 300
     exam: int = 600
-    ppo_rounds: int = 60
-    grpo_rounds: int = 60
-    rollouts: int = 64
+    ppo_rounds: int = 40
+    grpo_rounds: int = 50
+    rollouts: int = 128
     batch: int = 32
     shown: int = 300
     """Demonstrations of several steps that GRPO starts from."""
@@ -101,7 +102,7 @@ def main(
     peer: bool = True,
 ) -> dict[str, Any]:
     """Runs the cells that are missing; the figures are of all seeds' questions together."""
-    model = model or Path("runs/laptop/assistant")
+    model = model or assistant(world, runs)
     told = [Cells(seed, model, world, size, runs / f"seed-{seed}").all() for seed in seeds]
     figures: dict[str, Any] = {}
     for name in ("ppo", "dpo", "chosen", "bon", "shuffled", "gold_ceiling"):
@@ -459,7 +460,7 @@ def _trl_speed(model: Path, prompts: list[Any], steps: int, seed: int) -> float:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--model", type=Path, default=Path("runs/laptop/assistant"))
+    parser.add_argument("--model", type=Path, help="an assistant; default: a laptop's life is lived first")
     parser.add_argument("--world", type=int, default=0, help="the world it has read about")
     parser.add_argument("--runs", type=Path, default=Path("runs/alignment"))
     parser.add_argument("--smoke", action="store_true")

@@ -50,7 +50,7 @@ def main(
     runs: Path = Path("runs/preferences"),
 ) -> dict[str, Any]:
     """Runs what is missing. `figures` are of all seeds' questions together, at temperature 1; `seeds` holds each."""
-    model = model or _assistant(world, runs)
+    model = model or assistant(world, runs)
     told = {
         seed: _seed(seed, model, world, comparisons, items, exam, runs / f"seed-{seed}") for seed in seeds
     }
@@ -81,7 +81,7 @@ def main(
     }
 
 
-def _assistant(world: int, runs: Path) -> Path:
+def assistant(world: int, runs: Path) -> Path:
     """A laptop's life, lived once."""
     out = runs / "life"
     command = ["run", "laptop", "--set", f"corpus.seed={world}", "--out", str(out), "--json"]

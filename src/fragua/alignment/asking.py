@@ -68,7 +68,9 @@ class Asked(Settings):
 
     def claimed(self) -> tuple[dict[str, Any], dict[str, str]]:
         """What `claim` notes: the settings without paths, and digests of what stands there."""
-        data = {str(folder): weights_digest(folder) for folder in (self.model, *self.judges)}
+        data = {"model": weights_digest(self.model)}
+        if self.judges:
+            data["judges"] = "+".join(weights_digest(folder) for folder in self.judges)
         if self.prompts is not None:
             data["prompts"] = digest_file(self.prompts)
         return self.model_dump(mode="json", exclude={"model", "prompts"}), data

@@ -44,7 +44,7 @@ class OptimiseSettings(Optimising, Asked):
     """What `fragua align --method ppo|grpo|rloo` can be told; None is derived and printed."""
 
     rounds: int = Field(default=30, gt=0)
-    rollouts: int = Field(default=64, gt=0)
+    rollouts: int = Field(default=128, gt=0)
     """Answers a round."""
     epochs: int | None = Field(default=None, gt=0)
     """Times through a round; ppo: 4, else 1."""
@@ -75,10 +75,10 @@ class OptimiseSettings(Optimising, Asked):
         return self.passes * self.rollouts // self.batch
 
     def training(self, width: int, row_tokens: int) -> Training:
-        """The trainer's settings: AdamW at 0.1 of fine-tuning's rate, after a short rise the same to the end."""
+        """The trainer's settings: AdamW at an eighth of what `align` takes, after a short rise the same to the end."""
         steps = self.rounds * self.round_steps
         every = (self.evaluate_every or max(1, self.rounds // 10)) * self.round_steps
-        peak = 0.0001 * (256 / width) ** 0.5
+        peak = 0.00005 * (256 / width) ** 0.5
         return Training.parse(
             dict(
                 steps=steps,

@@ -84,7 +84,7 @@ def train(
     rounds: Annotated[
         int | None, typer.Option(help="Rewards: draw, judge and learn so many times; 30.")
     ] = None,
-    rollouts: Annotated[int | None, typer.Option(help="Answers a round; 64.")] = None,
+    rollouts: Annotated[int | None, typer.Option(help="Answers a round; 128.")] = None,
     group: Annotated[int | None, typer.Option(help="Answers to a prompt; 8, ppo: 1.")] = None,
     temperature: Annotated[float | None, typer.Option(help="Of these answers; 1.")] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Tokens of such an answer at most; 96.")] = None,
@@ -155,7 +155,7 @@ def loop(
         list[str] | None, typer.Option(help="Beside the judge, as in `fragua align`; may be repeated.")
     ] = None,
     rounds: Annotated[int | None, typer.Option(help="Of drawing and learning, each time; 30.")] = None,
-    rollouts: Annotated[int | None, typer.Option(help="Answers a round; 64.")] = None,
+    rollouts: Annotated[int | None, typer.Option(help="Answers a round; 128.")] = None,
     kl: Annotated[float | None, typer.Option(help="How dear a nat is that leads away; 0.05.")] = None,
     kl_target: Annotated[float | None, typer.Option(help="Nats an answer to be kept.")] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Tokens of an answer at most; 96.")] = None,
