@@ -47,7 +47,8 @@ DEPTHS = range(2, 65)
 ENOUGH_DEPTH = 3
 """Two layers learn facts but copy nothing from the prompt (docs/decisions/0006): three are taken where they are not
 starved of tokens, whatever their expected loss."""
-MIN_TOKENS_PER_PARAMETER = 1.0
+MIN_TOKENS_PER_PARAMETER = 0.5
+"""Of text; the tokens of conversations come on top."""
 MIN_STEPS = 40
 COMPILE_MINUTES = 4
 MOST_WORDS = 4096
@@ -148,7 +149,8 @@ def _plan_at(
     alone = not given.aldea
     characters = recipe.tokenizer.kind == "characters"
     rough = _stack(recipe, depth, recipe.tokenizer.vocab_size or 4096)
-    rough_tokens = sizes.tokens or 0.6 * budget * speed.tokens_per_s(rough)
+    reading_s = (1 - costs.finetune_share) * budget
+    rough_tokens = sizes.tokens or reading_s * speed.tokens_per_s(rough)
     corpus_bytes = source_bytes if alone else _corpus_bytes(recipe, rough_tokens, budget, costs)
     derived = CHARACTERS if characters else min(MOST_WORDS, vocabulary_for(int(corpus_bytes)).vocab_size)
     vocab_size = recipe.tokenizer.vocab_size or derived
