@@ -31,6 +31,7 @@ class Costs:
     data_share: float = 0.05  # of all, at most
     corpus_epochs: float = 1.0  # times through the corpus, where so much can be written in time
     conversations_per_s: float = 2000.0
+    neighbours_per_s: float = 4000.0  # conversations among which the exam's control looks for the nearest
     bytes_per_conversation: float = 290.0  # its marks included
     shards_bytes_per_s: float = 2.0e6  # text to token shards, at the start of pretraining
     align_share: float = 0.12  # of all, at most
@@ -188,7 +189,7 @@ def _plan_at(
         else {
             "exam_base": exam,
             "finetune": share.finetune_tokens / rate / (1 - costs.overhead) + compiling,
-            "exam": exam,
+            "exam": exam + share.conversations / costs.neighbours_per_s,
             **({"align": align_s} if recipe.align else {}),
             "talk": 2.0,
         }
@@ -257,7 +258,8 @@ def _share_out(recipe: Recipe, training_s: float, rate: float, vocab_size: int, 
     conversations = recipe.corpus.conversations or int(
         _clamp(costs.finetune_share * readable / each, 400, 160_000)
     )
-    written = conversations / costs.conversations_per_s * rate  # tokens that writing them costs
+    seconds = conversations / costs.conversations_per_s + conversations / costs.neighbours_per_s
+    written = seconds * rate  # tokens that writing and searching them costs
     return Share(
         max(0.0, readable - conversations * each - written), conversations * each, conversations, epochs
     )
