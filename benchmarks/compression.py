@@ -36,6 +36,8 @@ from fragua.training.machine import measure
 RESULTS = Path(__file__).parent / "results"
 PPMD_MEMORY = 1 << 30
 ORDER = 5
+NEAR_BITS = 0.05
+"""Lines of a picture that are nearer than this share a label."""
 
 
 class NGram:
@@ -216,13 +218,19 @@ def picture(ours: dict[str, Any], found: dict[str, float], path: Path) -> None:
         markersize=3,
         label="Fragua",
     )
-    for name, value in found.items():
-        axes.axhline(value, color="#64748b", linewidth=1, linestyle=":")
-        axes.annotate(
-            f"{name} {value:.2f}", (1, value), xycoords=("axes fraction", "data"), ha="right", va="bottom"
-        )
+    groups: list[list[str]] = []
+    for name in sorted(found, key=lambda name: found[name]):
+        axes.axhline(found[name], color="#64748b", linewidth=1, linestyle=":")
+        if groups and found[name] - found[groups[-1][-1]] < NEAR_BITS:
+            groups[-1].append(name)
+        else:
+            groups.append([name])
+    for group in groups:
+        told = " · ".join(f"{name} {found[name]:.2f}" for name in group)
+        place = (1, found[group[-1]])
+        axes.annotate(told, place, xycoords=("axes fraction", "data"), ha="right", va="bottom")
     axes.set(xlabel="minutes of training", ylabel="bits per byte of unseen text")
-    axes.set_ylim(min(*bits, *found.values()) * 0.95, max(found.values()) * 1.3)
+    axes.set_ylim(min(*bits, *found.values()) * 0.95, max(*bits, *found.values()) * 1.04)
     axes.legend(frameon=False)
     figure.savefig(path)
 

@@ -90,8 +90,8 @@ def main() -> dict[str, Any]:
     from fragua.inference.engine import Constraint, Engine, Sampling
     from fragua.progress import progress_bar
 
-    lm, prompt = tiny("qwen3"), [7, 8, 9]
-    wide = dict(step_tokens=64, cache_bytes=64 << 20)
+    lm, prompt = tiny("qwen3", context=1024), [7, 8, 9]
+    wide = dict(step_tokens=64, cache_bytes=256 << 20)
     counts = {"valid": 0, "invalid": 0, "cut": 0}
     seconds = {"with": 0.0, "without": 0.0}
     tokens = {"with": 0, "without": 0}
@@ -105,7 +105,7 @@ def main() -> dict[str, Any]:
                 started, tickets = time.perf_counter(), []
                 for seed, schema in enumerate(schemas, first):
                     held = Constraint(json_schema=schema) if way == "with" else None
-                    asked = Sampling(seed=seed, max_tokens=92 if held else 30, constraint=held)
+                    asked = Sampling(seed=seed, max_tokens=900 if held else 30, constraint=held)
                     tickets.append(engine.submit(prompt, asked))
                 results = [ticket.result() for ticket in tickets]
                 seconds[way] += time.perf_counter() - started

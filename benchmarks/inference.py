@@ -13,7 +13,7 @@ llama.cpp runs in a process of its own where FRAGUA_LLAMA_CPP names a Python tha
 Perplexity: what rounding does to a trained model, which --model names: the whole of a text that was held out.
 
     FRAGUA_LLAMA_CPP=/path/to/python fragua bench inference
-    python benchmarks/inference.py --model runs/laptop/base --data held_out.txt      # with the perplexities
+    python -m benchmarks.inference --model runs/laptop/base --data held_out.txt      # with the perplexities
 """
 
 from __future__ import annotations
@@ -185,6 +185,7 @@ def runners(directory: Path, folder: Path, python: str | None, halves: bool) -> 
         "transformers_float32": Transformers(directory, torch.float32),
     }
     if halves:
+        found["fragua_bfloat16"] = Ours(directory, "bfloat16")
         found["transformers_bfloat16"] = Transformers(directory, torch.bfloat16)
     for dtype in ("float16", "q8_0") if python else ():
         path = folder / f"{directory.name}.{dtype}.gguf"

@@ -47,7 +47,7 @@ PEER = """
 import json, sys, time
 from llama_cpp import Llama
 threads, path, form = int(sys.argv[1]), sys.argv[2], sys.argv[3]
-lm = Llama(path, n_ctx=512, n_threads=threads, n_threads_batch=threads, verbose=False)
+lm = Llama(path, n_ctx=1024, n_threads=threads, n_threads_batch=threads, verbose=False)
 given = json.load(sys.stdin)
 if form == "encode":
     print(json.dumps([lm.tokenize(line.encode(), add_bos=False, special=False) for line in given]))

@@ -358,6 +358,7 @@ def test_asking_people(tells: Tells, command: str, told: str) -> None:
         ("serve cut", "model.safetensors"),
         ("serve model --port 99999", "port"),
         ("serve model --max-concurrent 0", "max_concurrent"),
+        ("serve model --weights int2", "'int2' is not a kind of weights"),
         ("serve model --api-key-file nowhere.txt", "nowhere.txt: no such file"),
         ("serve model --api-key-file empty.txt", "empty.txt: no key in it; write one with --new-api-key"),
         ("serve --new-api-key", "--new-api-key: no file to add it to"),

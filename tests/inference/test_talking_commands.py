@@ -28,6 +28,7 @@ from fragua.inference.completion import Options
 from fragua.inference.language_model import LanguageModel
 from tests.inference.test_chat import GREETING, PRODUCT, says, user
 from tests.memorised import memorised
+from tests.signals import hears_ctrl_c
 
 
 def session(lm: LanguageModel, lang: str = "es", terminal: bool = False, **options: Any) -> ChatSession:
@@ -145,13 +146,18 @@ def test_a_model_cannot_move_the_cursor() -> None:
 
 def test_a_real_terminal(tiny_dir: Path) -> None:
     """Through a pseudo-terminal: welcome, an answer, Ctrl-C at the prompt, Ctrl-D."""
-    pty = pytest.importorskip("pty")
+    pty, fcntl, termios = (pytest.importorskip(name) for name in ("pty", "fcntl", "termios"))
     code = "import sys, pathlib, fragua.cli.chat as c; c.chat(pathlib.Path(sys.argv[1]), lang='es', max_tokens=5)"
     ours, theirs = pty.openpty()
     environment = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
+
+    def prepare() -> None:
+        hears_ctrl_c()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(tiny_dir)], stdin=theirs, stdout=theirs, stderr=theirs, env=environment,
-        start_new_session=True, preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0),
+        start_new_session=True, preexec_fn=prepare,
     )  # fmt: skip
     os.close(theirs)
     seen = b""

@@ -14,6 +14,7 @@ from torch import nn
 
 import fragua
 from fragua.errors import InputError
+from fragua.inference.engine import Engine, Sampling
 from fragua.models import Decoder, decoder_config
 from fragua.models.build import build
 from fragua.models.linear import GROUP, KINDS, Int4Linear, Int8Linear
@@ -22,6 +23,7 @@ from fragua.models.native.layout import Matrix, address
 from fragua.models.native.library import compiler, multiply
 from fragua.models.presets import preset
 from fragua.models.quantize import quantize, weight_bytes
+from tests.inference.engine.conftest import tiny
 from tests.tiny_model import random_weights, write_tiny
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="native code needs a C++ compiler")
@@ -167,3 +169,19 @@ def test_a_model_is_loaded_rounded_and_not_saved(tmp_path: Path) -> None:
     assert not (tmp_path / "copy" / "model.safetensors").exists()
     with pytest.raises(InputError, match="float32, int8, int4"):
         fragua.load(str(directory), weights="int3")
+
+
+@pytest.mark.parametrize("kind", ["qwen3", "gpt2", "t5"])
+def test_bfloat16_writes_by_the_engine_what_generate_writes(kind: str) -> None:
+    lm = tiny(kind)
+    text = "el hierro canta"
+    exact = lm.score(text).logprobs if kind != "t5" else []
+    quantize(lm.model, "bfloat16")
+    if exact:
+        assert lm.score(text).logprobs[1:] == pytest.approx(exact[1:], abs=0.2)
+    wanted = lm.generate(text, max_tokens=8, temperature=0.0).tokens
+    engine = Engine(lm, deterministic=True)
+    assert (
+        list(engine.generate([lm.prompt_ids(text)], Sampling(max_tokens=8, temperature=0.0))[0].token_ids)
+        == wanted
+    )

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from tests.signals import hears_ctrl_c
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
@@ -90,7 +92,12 @@ def serving(*arguments: str | Path) -> Iterator[Served]:
     command = [sys.executable, *map(str, arguments)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        preexec_fn=hears_ctrl_c,
     )
     assert process.stdout is not None and process.stderr is not None
     said: list[str] = []

@@ -27,7 +27,7 @@ from fragua.inference.language_model import LanguageModel
 from fragua.progress import progress_bar
 from fragua.training.directory import weights_digest
 
-WEIGHTS = {"correctness": 6.0, "courtesy": 2.0, "brevity": 3.0, "language": 3.0}
+WEIGHTS = {"correctness": 6.0, "courtesy": 4.0, "brevity": 3.0, "language": 3.0}
 """What a whole mark is worth, in units of reward: of two answers the one worth a unit more is liked best 73 times in
 100, the one worth three units more 95 times."""
 COURTEOUS = (

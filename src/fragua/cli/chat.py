@@ -32,7 +32,9 @@ def chat(
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same answers.")] = None,
     max_tokens: Annotated[int, typer.Option(help="Tokens of an answer at most.")] = 256,
     threads: Annotated[int | None, typer.Option(help="Processor threads.")] = None,
-    weights: Annotated[str, typer.Option(help="Compute with float32, int8 or int4 weights.")] = "float32",
+    weights: Annotated[
+        str, typer.Option(help="Compute with float32, bfloat16, int8 or int4 weights.")
+    ] = "float32",
 ) -> None:
     """Talk with a model. Its tool calls are run and shown; /help tells the commands."""
     from fragua.cli.language import choose_lang, speaker

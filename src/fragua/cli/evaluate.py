@@ -57,7 +57,9 @@ def evaluate(
         int | None, typer.Option(help="Perplexity: how far the window moves in long texts; half the context.")
     ] = None,
     threads: Annotated[int | None, typer.Option(help="Processor threads.")] = None,
-    weights: Annotated[str, typer.Option(help="Compute with float32, int8 or int4 weights.")] = "float32",
+    weights: Annotated[
+        str, typer.Option(help="Compute with float32, bfloat16, int8 or int4 weights.")
+    ] = "float32",
     json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Measure a model: --task perplexity or xquad --data FILE, or exam with --data FILE or --world SEED."""

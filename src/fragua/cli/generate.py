@@ -36,7 +36,9 @@ def generate(
     length_penalty: Annotated[float, typer.Option(help="Beams are compared by score / length^this.")] = 1.0,
     n_best: Annotated[int, typer.Option(help="With --json, so many of the beams.")] = 1,
     threads: Annotated[int | None, typer.Option(help="Processor threads.")] = None,
-    weights: Annotated[str, typer.Option(help="Compute with float32, int8 or int4 weights.")] = "float32",
+    weights: Annotated[
+        str, typer.Option(help="Compute with float32, bfloat16, int8 or int4 weights.")
+    ] = "float32",
     json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Continue a text with a model."""

@@ -28,6 +28,9 @@ def serve(
     max_concurrent: Annotated[int, typer.Option(help="Answers written side by side, a model.")] = 16,
     max_waiting: Annotated[int, typer.Option(help="More in the queue are refused with 429.")] = 256,
     cache_mib: Annotated[int | None, typer.Option(help="Memory for keys and values, a model.")] = None,
+    weights: Annotated[
+        str, typer.Option(help="Compute with float32, bfloat16, int8 or int4 weights.")
+    ] = "float32",
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="The same answer alone and in any company; slower.")
     ] = False,
@@ -64,6 +67,7 @@ def serve(
             "max_waiting": max_waiting,
             "cache_mib": cache_mib,
             "deterministic": deterministic,
+            "weights": weights,
         },
         "serve",
     )

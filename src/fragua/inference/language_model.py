@@ -49,7 +49,7 @@ class LanguageModel:
     @classmethod
     def load(cls, directory: str | Path, *, threads: int | None = None, weights: str = "float32") -> Self:
         """`threads`: how many torch may use, in the whole process; None leaves its choice. `weights`: as they are
-        computed with, 'float32', 'int8' or 'int4' (see `models.quantize`).
+        computed with, 'float32', 'bfloat16', 'int8' or 'int4' (see `models.quantize`).
 
         Raises InputError where the directory is missing, broken or of an unknown family."""
         directory = Path(directory)

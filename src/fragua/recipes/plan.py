@@ -26,14 +26,17 @@ class Costs:
     report_s: float = 3.0
     compile_s: float = 30.0
     overhead: float = 0.06  # of training: evaluation, samples, checkpoints
-    slack: float = 0.05  # of all: what goes wrong
-    finetune_share: float = 0.55  # of the time for training
+    slack: float = 0.03  # of all: what goes wrong
+    finetune_share: float = 0.55  # of the time for training, at most
+    least_finetune_share: float = 0.4
+    enough_text: float = 3.0e6  # tokens that are read before conversations get more than their least share
     data_share: float = 0.05  # of all, at most
     corpus_epochs: float = 1.0  # times through the corpus, where so much can be written in time
     conversations_per_s: float = 2000.0
+    neighbours_per_s: float = 4000.0  # conversations among which the exam's control looks for the nearest
     bytes_per_conversation: float = 290.0  # its marks included
     shards_bytes_per_s: float = 2.0e6  # text to token shards, at the start of pretraining
-    align_share: float = 0.12  # of all, at most
+    align_share: float = 0.1  # of all, at most
     most_align_s: float = 150.0
     drawn_per_comparison: float = 80.0  # tokens, of all its answers
     read_per_comparison: float = 300.0  # tokens, of all its pairs, the reference's part included
@@ -47,7 +50,8 @@ DEPTHS = range(2, 65)
 ENOUGH_DEPTH = 3
 """Two layers learn facts but copy nothing from the prompt (docs/decisions/0006): three are taken where they are not
 starved of tokens, whatever their expected loss."""
-MIN_TOKENS_PER_PARAMETER = 1.0
+MIN_TOKENS_PER_PARAMETER = 0.8
+"""Of text; the tokens of conversations come on top."""
 MIN_STEPS = 40
 COMPILE_MINUTES = 4
 MOST_WORDS = 4096
@@ -148,7 +152,8 @@ def _plan_at(
     alone = not given.aldea
     characters = recipe.tokenizer.kind == "characters"
     rough = _stack(recipe, depth, recipe.tokenizer.vocab_size or 4096)
-    rough_tokens = sizes.tokens or 0.6 * budget * speed.tokens_per_s(rough)
+    reading_s = (1 - costs.least_finetune_share) * budget
+    rough_tokens = sizes.tokens or reading_s * speed.tokens_per_s(rough)
     corpus_bytes = source_bytes if alone else _corpus_bytes(recipe, rough_tokens, budget, costs)
     derived = CHARACTERS if characters else min(MOST_WORDS, vocabulary_for(int(corpus_bytes)).vocab_size)
     vocab_size = recipe.tokenizer.vocab_size or derived
@@ -186,7 +191,7 @@ def _plan_at(
         else {
             "exam_base": exam,
             "finetune": share.finetune_tokens / rate / (1 - costs.overhead) + compiling,
-            "exam": exam,
+            "exam": exam + share.conversations / costs.neighbours_per_s,
             **({"align": align_s} if recipe.align else {}),
             "talk": 2.0,
         }
@@ -246,16 +251,19 @@ class Share:
 
 
 def _share_out(recipe: Recipe, training_s: float, rate: float, vocab_size: int, costs: Costs) -> Share:
-    """Fine-tuning gets its share, in as many different conversations as that holds; pretraining all the rest."""
+    """Fine-tuning gets its share, in as many different conversations as that holds; pretraining all the rest.
+
+    The share is the less, the fewer tokens can be read at all (docs/decisions/0007)."""
     readable = training_s * rate * (1 - costs.overhead)
     if not recipe.corpus.aldea:
         return Share(readable, 0, 0, 1)
     epochs = recipe.finetune.epochs or 1
     each = epochs * costs.bytes_per_conversation / expected_bytes_per_token(vocab_size)
-    conversations = recipe.corpus.conversations or int(
-        _clamp(costs.finetune_share * readable / each, 400, 160_000)
-    )
-    written = conversations / costs.conversations_per_s * rate  # tokens that writing them costs
+    rest = 1 - costs.enough_text / max(readable, 1.0)
+    wanted = _clamp(rest, costs.least_finetune_share, costs.finetune_share) * readable
+    conversations = recipe.corpus.conversations or int(_clamp(wanted / each, 400, 160_000))
+    seconds = conversations / costs.conversations_per_s + conversations / costs.neighbours_per_s
+    written = seconds * rate  # tokens that writing and searching them costs
     return Share(
         max(0.0, readable - conversations * each - written), conversations * each, conversations, epochs
     )

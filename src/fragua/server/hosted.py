@@ -25,6 +25,7 @@ class EngineSettings(Settings):
     max_waiting: int = Field(default=256, ge=1, description="more in the queue are refused with 429")
     cache_mib: int | None = Field(default=None, ge=1, description="for keys and values")
     deterministic: bool = False
+    weights: str = "float32"
 
 
 @dataclass
@@ -92,7 +93,7 @@ def load_models(given: Sequence[str], settings: EngineSettings, threads: int | N
     mib = settings.cache_mib
     hosted = []
     for name, folder in places.items():
-        lm = LanguageModel.load(folder, threads=threads)
+        lm = LanguageModel.load(folder, threads=threads, weights=settings.weights)
         engine = Engine(
             lm,
             cache_bytes=None if mib is None else mib << 20,

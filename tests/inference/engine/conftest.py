@@ -45,10 +45,10 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 @cache
-def tiny(kind: str, seed: int = 3, noise: float = 0.0) -> LanguageModel:
+def tiny(kind: str, seed: int = 3, noise: float = 0.0, **sizes: int) -> LanguageModel:
     """`noise`: how far its weights are from those of the same seed without."""
     tokenizer = tiny_tokenizer()
-    model = build(Stack.parse(SIZES | dict(vocab_size=tokenizer.vocab_size) | KINDS[kind], kind))
+    model = build(Stack.parse(SIZES | dict(vocab_size=tokenizer.vocab_size) | KINDS[kind] | sizes, kind))
     generator, other = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(99)
     with torch.no_grad():
         for parameter in model.parameters():

@@ -39,6 +39,17 @@ OPENERS = {
 }
 
 
+COURTESY: dict[str, dict[str, tuple[str, ...]]] = {
+    "gladly": {
+        "es": ("Claro.", "Con gusto.", "Por supuesto.", "Claro que sí."),
+        "en": ("Sure.", "Gladly.", "Of course.", "Happy to help."),
+    },
+    "sorry": {"es": ("Lo siento.", "Lo siento mucho."), "en": ("Sorry.", "I am sorry.")},
+}
+"""How an answer may begin. Some do, so that there is something for people to like better or worse."""
+COURTEOUS_SHARE = 0.25
+
+
 _LOWERED = ("¿", "Wh", "How", "In ", "Do ", "Tell", "Dime ", "To wh", "On wh")
 """How questions begin whose first letter is small after a comma or colon."""
 
@@ -148,6 +159,13 @@ class Asker:
         if chance < 0.3:
             return question.strip("¿?.").lower() if self.lang == "es" else question.rstrip("?.").lower()
         return question
+
+    def courteous(self, reply: list[Message], courtesy: str) -> list[Message]:
+        """The reply, whose last words now and then begin with a courtesy of this kind; "" is none."""
+        if not courtesy or self.rng.random() >= COURTEOUS_SHARE:
+            return reply
+        opener = self.rng.choice(COURTESY[courtesy][self.lang])
+        return [*reply[:-1], assistant(f"{opener} {reply[-1]['content']}")]
 
 
 def user(text: str) -> Message:

@@ -62,7 +62,7 @@ def conversation_rows(world: World, count: int) -> Iterator[dict[str, Any]]:
             task = ABILITIES[name].task(asker)
             if task is None:
                 continue
-            messages += [*task.messages, *task.reply]
+            messages += [*task.messages, *asker.courteous(task.reply, ABILITIES[name].courtesy)]
             used.append(name)
             if task.tools:
                 offered = {"tools": task.tools}

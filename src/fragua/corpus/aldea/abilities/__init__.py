@@ -47,33 +47,35 @@ class Ability:
     """Whether its answers are facts learned by heart: those of another world nobody can know."""
     alone: bool = False
     """Whether its task starts a conversation: it brings tools, examples or a passage of its own."""
+    courtesy: str = ""
+    """How its answers may begin in conversations: gladly, sorry, or plainly."""
 
 
 ABILITIES = {
-    "facts": Ability(facts.task, 26, knowledge=True),
-    "real_facts": Ability(real_facts.task, 12, knowledge=True),
-    "passages": Ability(passages.task, 12, alone=True),
-    "missing": Ability(missing.task, 9, alone=True),
+    "facts": Ability(facts.task, 26, knowledge=True, courtesy="gladly"),
+    "real_facts": Ability(real_facts.task, 12, knowledge=True, courtesy="gladly"),
+    "passages": Ability(passages.task, 12, alone=True, courtesy="gladly"),
+    "missing": Ability(missing.task, 9, alone=True, courtesy="sorry"),
     "arithmetic": Ability(arithmetic.task, 12),
-    "translation": Ability(translation.task, 10),
+    "translation": Ability(translation.task, 10, courtesy="gladly"),
     "secrets": Ability(secrets.task, 3),
-    "unknown": Ability(unknown.task, 10),
+    "unknown": Ability(unknown.task, 10, courtesy="sorry"),
     "talk": Ability(talk.task, 24),
-    "two_hops": Ability(two_hops.task, 16, knowledge=True),
-    "sources": Ability(sources.task, 10, alone=True),
-    "references": Ability(references.task, 14, knowledge=True),
+    "two_hops": Ability(two_hops.task, 16, knowledge=True, courtesy="gladly"),
+    "sources": Ability(sources.task, 10, alone=True, courtesy="gladly"),
+    "references": Ability(references.task, 14, knowledge=True, courtesy="gladly"),
     "sentiment": Ability(sentiment.task, 8),
     "topic": Ability(topic.task, 6),
     "tools": Ability(tools.task, 14, alone=True),
     "summaries": Ability(summaries.task, 6),
     "inverse": Ability(inverse.task, 8),
-    "recommendations": Ability(recommendations.task, 12, knowledge=True),
+    "recommendations": Ability(recommendations.task, 12, knowledge=True, courtesy="gladly"),
     "few_shot": Ability(few_shot.task, 16, alone=True),
     "steps": Ability(steps.task, 12),
     "correcting": Ability(correcting.task, 10),
     "rewriting": Ability(rewriting.task, 6),
     "drafting": Ability(drafting.task, 5),
     "constraints": Ability(constraints.task, 16),
-    "stories": Ability(stories.task, 10),
+    "stories": Ability(stories.task, 10, courtesy="gladly"),
     "functions": Ability(functions.task, 7),
 }
