@@ -183,7 +183,10 @@ def test_texts(tells: Tells, command: str, told: str) -> None:
             "unknown reward 'beauty'; known: model",
         ),
         ("align model --out a --method ppo --reward gold*x --world 0", "--reward: 'gold*x' is not NAME"),
-        ("align model --out a --method ppo --reward model=no --prompts text.txt", "no: no weights"),
+        (
+            "align model --out a --method ppo --reward model=no --prompts text.txt",
+            "no: no reward model; make one",
+        ),
         ("align model --out a --method ppo --reward gold --prompts nowhere", "nowhere: no such file"),
         ("align model --out a --method ppo --reward gold --prompts empty.txt", "empty.txt: holds no prompt"),
         (

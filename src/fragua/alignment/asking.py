@@ -67,11 +67,15 @@ class Asked(Settings):
         return world_questions(self.world, self.seed, count, self.ability)
 
     def claimed(self) -> tuple[dict[str, Any], dict[str, str]]:
-        """What `claim` notes: the settings without paths, and digests of what stands there."""
+        """What `claim` notes: the settings without paths, and digests of what stands there.
+
+        Raises InputError where nothing stands there."""
         data = {"model": weights_digest(self.model)}
         if self.judges:
             data["judges"] = "+".join(weights_digest(folder) for folder in self.judges)
         if self.prompts is not None:
+            if not self.prompts.is_file():
+                raise InputError("no such file", self.prompts)
             data["prompts"] = digest_file(self.prompts)
         return self.model_dump(mode="json", exclude={"model", "prompts"}), data
 

@@ -242,7 +242,7 @@ def questions_of(settings: OptimiseSettings, lm: LanguageModel) -> tuple[list[Qu
     if len(fit) < len(found):
         console.print(f"{len(found) - len(fit)} prompts that fill the context left out", style="yellow")
     train, held_out = split(fit)
-    if not train:
+    if not held_out:
         raise InputError("two prompts or more are needed", settings.prompts, "one is held out to measure on")
     return train, held_out[: settings.held_out]
 

@@ -123,8 +123,6 @@ class RewardModel:
         folders = cls.folders(Path(directory))
         members = []
         for folder in folders:
-            if not (folder / SCALE).is_file() or not (folder / HEAD).is_file():
-                raise InputError("no reward model", folder, "make one: fragua align reward MODEL --data FILE")
             scale = Scale.parse(read_json(folder / SCALE), folder / SCALE)
             model = with_head(load(folder), 0, scale.levels)
             model.load_state_dict(load_file(folder / HEAD), strict=False)
@@ -133,8 +131,12 @@ class RewardModel:
 
     @staticmethod
     def folders(directory: Path) -> list[Path]:
-        """Of the members."""
-        return sorted(path.parent for path in directory.glob(f"member-*/{SCALE}")) or [directory]
+        """Of the members. Raises InputError where one is no reward model."""
+        folders = sorted(path.parent for path in directory.glob(f"member-*/{SCALE}")) or [directory]
+        for folder in folders:
+            if not (folder / SCALE).is_file() or not (folder / HEAD).is_file():
+                raise InputError("no reward model", folder, "make one: fragua align reward MODEL --data FILE")
+        return folders
 
     @torch.no_grad()
     def rewards(self, asked: Sequence[tuple[Messages, str]]) -> np.ndarray:
