@@ -21,6 +21,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -181,11 +182,7 @@ class Cells:
         return read_json(path)
 
     def _items(self) -> list[ExamItem]:
-        village = build_world(self.world)
-        known = exam_items(village, self.world, self.size.exam) if self.size.exam else []
-        items = held_out_items(village, 1000 + self.seed, self.size.items, known)
-        fit = fitting(LanguageModel.load(self.model), _questions(items))
-        return [question.item for question in fit if question.item]
+        return _held_out(self.model, self.world, self.seed, self.size.items, self.size.exam)
 
     def _data(self) -> None:
         """Gold's comparisons, as many as any cell wants, and the same with verdicts by lot."""
@@ -312,6 +309,16 @@ class Cells:
             policy = self._ppo(f"over-{count}", f"model={folder}", **free)
             found[str(count)] = {"bon": best, "ppo": list(_course(policy))}
         return found
+
+
+@cache
+def _held_out(model: Path, world: int, seed: int, count: int, exam: int) -> list[ExamItem]:
+    """Questions that fit the model and are in no exam."""
+    village = build_world(world)
+    items = held_out_items(village, 1000 + seed, count, exam_items(village, world, exam) if exam else [])
+    return [
+        question.item for question in fitting(LanguageModel.load(model), _questions(items)) if question.item
+    ]
 
 
 def _course(policy: Path) -> Iterator[dict[str, float]]:

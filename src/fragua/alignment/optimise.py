@@ -184,7 +184,7 @@ class Policy:
         return len(batch.old_N)
 
     def loss(self, model: Decoder, batch: Batch) -> LossSum:
-        """Raises nothing: a batch without anything to learn from is a loss of 0 of no tokens."""
+        """Of a batch without anything to learn from 0, over no tokens."""
         count = self.tokens(batch)
         if not count:
             return LossSum(0.0 * next(model.parameters()).sum(), 0)
