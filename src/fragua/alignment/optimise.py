@@ -51,7 +51,7 @@ class OptimiseSettings(Optimising, Asked):
     batch: int = Field(default=32, gt=0)
     """Answers a step."""
     held_out: int = Field(default=32, gt=0)
-    """Prompts at most on which it is measured and nothing is learned."""
+    """Prompts at most on which it is measured and nothing is learned; fewer are each answered several times."""
     learning_rate: float | None = Field(default=None, gt=0)
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
     evaluate_every: int | None = Field(default=None, gt=0)
@@ -196,7 +196,8 @@ class Policy:
 
     def validation(self, rows: int) -> Iterator[Batch]:
         """The policy as it is now, asked what it never learns from: always with the same seeds."""
-        self.shown = self._draw(self.held_out, self.settings.seed << 32, 1)
+        answers = max(1, self.settings.held_out // len(self.held_out))
+        self.shown = self._draw(self.held_out, self.settings.seed << 32, answers)
         write_records(self.out / ROLLOUTS / f"held-out-{self.number + 1:05d}.jsonl", self.shown)
         told = Round.of(self.shown, self.settings.model_copy(update={"method": "ppo"}), self.beta, 1)
         for start in range(0, len(self.shown), rows):
