@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from fragua.alignment.feedback.events import Correction, Thumbs
+from fragua.alignment.feedback.log import EventLog
 from tests.server.conftest import FRAGUA, Look, Served, serving
 from tests.tiny_model import write_tiny
 
@@ -24,7 +26,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def served(folder: Path) -> Iterator[Served]:
     model = write_tiny(folder / "tiny", context=1024)
-    with serving(*FRAGUA, "serve", model, "--port", 0, "--chats", folder / "chats.sqlite") as here:
+    with serving(
+        *FRAGUA,
+        "serve",
+        model,
+        "--port",
+        0,
+        "--chats",
+        folder / "chats.sqlite",
+        "--feedback",
+        folder / "said.jsonl",
+    ) as here:
         yield Served(here.url.removesuffix("/v1"), here.stop)
 
 
@@ -73,6 +85,29 @@ def test_an_answer_can_be_stopped(served: Served, look: Look) -> None:
     page.get_by_role("button", name="Stop").click()
     page.get_by_role("button", name="Regenerate").wait_for()
     assert page.locator(".turn.assistant.busy").count() == 0
+
+
+def test_what_people_say_of_answers_is_logged(served: Served, look: Look, folder: Path) -> None:
+    page = look(served.url)
+    say(page, "Once more")
+    page.get_by_role("button", name="Good answer").click()
+    page.locator("[aria-label='Good answer'][aria-pressed=true]").wait_for()
+    answer = page.locator(".turn.assistant .said").inner_text()
+    page.get_by_role("button", name="Correct", exact=True).click()
+    page.get_by_label("The answer, better").fill("The forge sings.")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("The forge sings.").wait_for()
+    page.get_by_role("button", name="Regenerate").click()
+    page.get_by_text("The forge sings.").wait_for(state="detached")
+    page.get_by_role("button", name="Good answer").wait_for()
+    events = EventLog(folder / "said.jsonl").events
+    assert [event.kind for event in events] == ["thumbs", "correction", "thumbs"]
+    thumb, correction, again = events
+    assert isinstance(thumb, Thumbs) and thumb.good and thumb.prompt[-1]["content"] == "Once more"
+    assert " ".join(thumb.candidates[0].text.split()) == " ".join(answer.split())
+    assert isinstance(correction, Correction) and correction.corrected == "The forge sings."
+    assert isinstance(again, Thumbs) and not again.good and again.text == "regenerated"
+    assert thumb.candidates[0].model and thumb.candidates[0].sampling
 
 
 def test_two_visitors_see_only_their_own(served: Served, look: Look) -> None:

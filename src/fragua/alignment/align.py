@@ -53,8 +53,8 @@ class AlignSettings(How):
         return How(**{name: getattr(self, name) for name in How.model_fields})
 
     def training(self, width: int, steps: int, row_tokens: int) -> Training:
-        """The trainer's settings: AdamW at 0.4 of fine-tuning's rate."""
-        peak = 0.0004 * (256 / width) ** 0.5
+        """The trainer's settings: AdamW at a rate that leaves what was learned before (docs/decisions/0019)."""
+        peak = 0.00018 * (256 / width) ** 0.5
         return Training.parse(
             dict(
                 steps=steps,

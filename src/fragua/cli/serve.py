@@ -45,6 +45,9 @@ def serve(
     chats: Annotated[
         Path | None, typer.Option(help="File of the chat page's conversations; default: in your data folder.")
     ] = None,
+    feedback: Annotated[
+        Path | None, typer.Option(help="Log (JSONL) of thumbs and corrections; the page then asks for them.")
+    ] = None,
     pages: Annotated[bool, typer.Option(help="The chat page beside the interface.")] = True,
     threads: Annotated[int | None, typer.Option(help="Processor threads.")] = None,
     json: Annotated[
@@ -80,6 +83,7 @@ def serve(
             "drain_s": drain_s,
             "log_contents": log_contents,
             "chats": (chats or _data_folder() / "chats.sqlite") if pages else None,
+            "feedback": feedback,
         },
         "serve",
     )

@@ -17,9 +17,12 @@ from fragua.server.hosted import Hosting
 from fragua.server.metrics import CONTENT_TYPE, Exposition
 
 
-def make_app(hosting: Hosting, origins: Sequence[str] = (), chats: Path | None = None) -> FastAPI:
+def make_app(
+    hosting: Hosting, origins: Sequence[str] = (), chats: Path | None = None, feedback: Path | None = None
+) -> FastAPI:
     """`origins`: whose pages a browser may let read the answers; none but our own unless they are named. `chats`: the
-    file of conversations; without one there are no pages. With one: once a process."""
+    file of conversations; without one there are no pages. With one: once a process. `feedback`: the log of what
+    people say of answers on the page; None: they are not asked."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -48,7 +51,7 @@ def make_app(hosting: Hosting, origins: Sequence[str] = (), chats: Path | None =
 
     add_handlers(app)
     if chats is not None:
-        _add_pages(app, hosting, chats)
+        _add_pages(app, hosting, chats, feedback)
     if origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"]
@@ -56,12 +59,13 @@ def make_app(hosting: Hosting, origins: Sequence[str] = (), chats: Path | None =
     return app
 
 
-def _add_pages(app: FastAPI, hosting: Hosting, chats: Path) -> None:
+def _add_pages(app: FastAPI, hosting: Hosting, chats: Path, feedback: Path | None) -> None:
+    from fragua.server.chat.feedback import Feedback
     from fragua.server.chat.page import add_chat
     from fragua.server.chat.store import Conversations
     from fragua.server.chat.visitors import Visitors
     from fragua.server.page import add_pages
 
-    add_chat(hosting, Conversations(chats))
+    add_chat(hosting, Conversations(chats), Feedback(feedback) if feedback else None)
     add_pages(app)
     app.add_middleware(Visitors)

@@ -32,6 +32,7 @@ class ServerSettings(Settings):
     drain_s: int = Field(default=30, ge=0, description="after SIGTERM, answers may go on for so long")
     log_contents: bool = False
     chats: Path | None = None
+    feedback: Path | None = None
 
 
 class Server(uvicorn.Server):
@@ -55,7 +56,7 @@ def serve(hosting: Hosting, keys: Keys, settings: ServerSettings, opened: Callab
     """Serves until SIGTERM or Ctrl-C; `opened` is given the address once it answers.
 
     Raises InputError for an address that can't be listened on."""
-    app = make_app(hosting, settings.origins, settings.chats)
+    app = make_app(hosting, settings.origins, settings.chats, settings.feedback)
     here = settings.host in NAMES
     app.add_middleware(LoopbackOnly, names=NAMES if here else None, origins=settings.origins)
     gate = Gate(app, keys, settings.max_body_mib << 20, settings.log_contents)

@@ -13,27 +13,32 @@ from fragua.server.hosted import Hosted
 def facts(model: Hosted, say: Say) -> Iterator[tuple[str, str]]:
     """Names and values, in the order in which they are read."""
     config, record = model.lm.model.config, model.lineage
-    yield say("parámetros", "parameters"), f"{config.parameters():,}"
-    yield say("contexto", "context"), f"{config.context:,} tokens"
+    yield say("parámetros", "parameters"), _number(config.parameters())
+    yield say("contexto", "context"), f"{_number(config.context)} tokens"
     if record.get("kind"):
         kinds = {"assistant": say("asistente", "assistant"), "base": say("base", "base")}
         yield say("clase", "kind"), kinds.get(record["kind"], str(record["kind"]))
     figures = record.get("figures") or {}
     if isinstance(figures.get("tokens"), int):
-        yield say("entrenado con", "trained on"), f"{figures['tokens']:,} tokens"
+        yield say("entrenado con", "trained on"), f"{_number(figures['tokens'])} tokens"
     if isinstance(figures.get("validation_bits_per_byte"), float):
         told = f"{figures['validation_bits_per_byte']:.3f} bits/byte"
         yield say("en textos apartados", "on held-out text"), told
     for corpus in _corpora(record):
         yield (
             say("corpus", "corpus"),
-            f"{corpus.get('documents', 0):,} · {', '.join(corpus.get('sources', {}))}",
+            f"{_number(corpus.get('documents', 0))} · {', '.join(corpus.get('sources', {}))}",
         )
     exam = _exam(model)
     if exam is not None:
         yield say("examen", "exam"), say(*[f"{exam[0]} / {exam[1]}"] * 2)
     if record.get("weights"):
         yield say("pesos", "weights"), str(record["weights"])[:12]
+
+
+def _number(value: int) -> str:
+    """With a thin space between thousands, which both languages read."""
+    return f"{value:,}".replace(",", "\u202f")
 
 
 def _corpora(record: dict[str, Any]) -> Iterator[dict[str, Any]]:

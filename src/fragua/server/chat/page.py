@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from fragua.inference.tools import CALCULATOR
 from fragua.inference.turns import Happening, Turn
 from fragua.language import Say, speaker
 from fragua.server.api.answering import shown_token
+from fragua.server.chat.feedback import REGENERATED, Feedback
 from fragua.server.chat.html import rendered, with_probabilities
 from fragua.server.chat.lineage import facts
 from fragua.server.chat.store import Conversation, Conversations
@@ -32,17 +34,18 @@ TOP = 5
 """Likeliest tokens that are told of each."""
 REDRAW_S = 0.08
 TITLE = 60
+SAMPLING = {"temperature": 0.7, "top_p": 0.95, "max_tokens": 512}
 
 
-def add_chat(hosting: Hosting, conversations: Conversations) -> None:
-    """Declares the pages `/` (a conversation anew) and `/chat/NAME`."""
+def add_chat(hosting: Hosting, conversations: Conversations, feedback: Feedback | None = None) -> None:
+    """Declares the pages `/` (a conversation anew) and `/chat/NAME`. With `feedback` people may judge answers."""
 
     def chat(request: Request, client: Client, name: str = "") -> None:
         say, visitor = speaker(page_lang(request)), request.state.visitor
         held = conversations.read(visitor, name) or Conversation()
         with frame(request, say("Charlar", "Chat"), page_lang(request), FOLDER / "style.css"):
             ui.add_head_html(f"<script>{(FOLDER / 'keys.js').read_text('utf-8')}</script>")
-            page = ChatPage(hosting, conversations, visitor, held, say)
+            page = ChatPage(hosting, conversations, visitor, held, say, feedback)
             client.on_delete(page.stop)
 
     ui.page("/")(chat)
@@ -53,9 +56,15 @@ class ChatPage:
     """One conversation, in one tab of the browser."""
 
     def __init__(
-        self, hosting: Hosting, conversations: Conversations, visitor: str, held: Conversation, say: Say
+        self,
+        hosting: Hosting,
+        conversations: Conversations,
+        visitor: str,
+        held: Conversation,
+        say: Say,
+        feedback: Feedback | None = None,
     ):
-        self.hosting, self.conversations, self.say = hosting, conversations, say
+        self.hosting, self.conversations, self.say, self.feedback = hosting, conversations, say, feedback
         self.visitor, self.held = visitor, held
         self.turn: Turn | None = None
         self.text = ""
@@ -127,7 +136,9 @@ class ChatPage:
                 if message["role"] == "user":
                     self._draw_user(place, message)
                 elif message["role"] == "assistant":
-                    Answer(self.say, self.model.name, self.probabilities).draw(message)
+                    with Answer(self.say, self.model.name, self.probabilities).draw(message):
+                        if self.feedback is not None and self.turn is None:
+                            self._draw_verdicts(place, message)
             if self.held.messages and self.turn is None:
                 button(self.say("Otra respuesta", "Regenerate"), self.regenerate, style="plain")
 
@@ -137,6 +148,28 @@ class ChatPage:
             words("p", message["content"]).classes("told said")
             with ui.element("div").classes("under"):
                 button(self.say("Editar", "Edit"), lambda: self.edit(place), style="plain")
+
+    def _draw_verdicts(self, place: int, message: dict[str, Any]) -> None:
+        say, given = self.say, message["shown"].get("good")
+        with ui.element("div").classes("under"):
+            for good, sign, label in (
+                (True, "👍", say("Buena respuesta", "Good answer")),
+                (False, "👎", say("Mala respuesta", "Bad answer")),
+            ):
+                made = button(sign, partial(self.judge, place, good), style="plain")
+                made.props.update({"aria-label": label, "aria-pressed": str(given is good).lower()})
+            button(say("Corregir", "Correct"), lambda: self._draw_correction(place), style="plain")
+
+    def _draw_correction(self, place: int) -> None:
+        """The answer as a field, in place of all turns below the question."""
+        text = self.held.messages[place]["content"]
+        better = [text]
+        self.turns.clear()
+        with self.turns:
+            writing(self.say("La respuesta, mejor", "The answer, better"), text, better.append, 5)
+            with ui.element("div").classes("row"):
+                button(self.say("Guardar", "Save"), lambda: self.correct(place, better[-1]), style="strong")
+                button(self.say("Dejarlo", "Leave it"), self._draw_turns, style="plain")
 
     def _draw_about(self) -> None:
         say = self.say
@@ -157,12 +190,13 @@ class ChatPage:
             lambda text: self._set("system", text),
             3,
         )
-        for name, label, default, step in (
-            ("temperature", say("Temperatura", "Temperature"), 0.7, 0.1),
-            ("top_p", "Top-p", 0.95, 0.05),
-            ("max_tokens", say("Tokens como mucho", "Tokens at most"), 512, 1),
+        for name, label, step in (
+            ("temperature", say("Temperatura", "Temperature"), 0.1),
+            ("top_p", "Top-p", 0.05),
+            ("max_tokens", say("Tokens como mucho", "Tokens at most"), 1),
         ):
-            _number(label, settings.get(name, default), step, lambda text, name=name: self._set(name, text))  # type: ignore[misc]
+            value = settings.get(name, SAMPLING[name])
+            _number(label, value, step, lambda text, name=name: self._set(name, text))  # type: ignore[misc]
 
     # ---- what is done
 
@@ -200,8 +234,32 @@ class ChatPage:
             del self.held.messages[place:]
             self._draw_turns()
 
+    def judge(self, place: int, good: bool, text: str = "") -> None:
+        """A thumb for an answer, once in each direction."""
+        message = self.held.messages[place]
+        if self.feedback is None or message["role"] != "assistant" or message["shown"].get("good") is good:
+            return
+        self.feedback.thumb(self.visitor, self.model, self.held.messages[: place + 1], good, text)
+        message["shown"]["good"] = good
+        self._keep()
+        self._draw_turns()
+
+    def correct(self, place: int, corrected: str) -> None:
+        """The answer as somebody would rather have it; the conversation goes on with that."""
+        message = self.held.messages[place]
+        if self.feedback is not None and corrected.strip() and corrected != message["content"]:
+            self.feedback.correct(self.visitor, self.model, self.held.messages[: place + 1], corrected)
+            calls = message["shown"]["calls"]
+            self.held.messages[place] = message | {
+                "content": corrected,
+                "shown": {"calls": calls, "tokens": []},
+            }
+            self._keep()
+        self._draw_turns()
+
     async def regenerate(self) -> None:
         """The last question answered anew."""
+        self.judge(len(self.held.messages) - 1, False, REGENERATED)
         while self.held.messages and self.held.messages[-1]["role"] != "user":
             self.held.messages.pop()
         await self._answer()
@@ -235,9 +293,11 @@ class ChatPage:
             return
         self.wrong.set_content("")
         held = self.held
-        message: dict[str, Any] = {"role": "assistant", "content": "", "shown": {"calls": [], "tokens": []}}
+        shown: dict[str, Any] = {"calls": [], "tokens": []}
+        message: dict[str, Any] = {"role": "assistant", "content": "", "shown": shown}
         try:
             self.turn = turn = self._begin()
+            shown["sampling"] = self._sampling()
             turn.begin(await run_in_threadpool(turn.prompt))
         except FraguaError as error:
             self.turn = None
@@ -285,13 +345,11 @@ class ChatPage:
             messages += shown.get("steps", [])
             content = message["content"][shown.get("since", 0) :]
             messages.append({"role": message["role"], "content": content})
-        chosen = {
-            name: settings.get(name, default)
-            for name, default in (("temperature", 0.7), ("top_p", 0.95), ("max_tokens", 512))
-        }
-        return Turn(
-            self.model.engine, messages, Sampling.parse(chosen | {"logprobs": TOP}), run=(CALCULATOR,)
-        )
+        drawn = Sampling.parse(self._sampling() | {"logprobs": TOP})
+        return Turn(self.model.engine, messages, drawn, run=(CALCULATOR,))
+
+    def _sampling(self) -> dict[str, Any]:
+        return {name: self.held.settings.get(name, default) for name, default in SAMPLING.items()}
 
     def _busy(self, busy: bool) -> None:
         self.stop_button.set_visibility(busy)
@@ -307,14 +365,15 @@ class Answer:
     def __init__(self, say: Say, who: str, probabilities: bool):
         self.say, self.who, self.probabilities = say, who, probabilities
 
-    def draw(self, message: dict[str, Any], busy: bool = False) -> None:
-        with ui.element("article").classes("turn assistant busy" if busy else "turn assistant"):
+    def draw(self, message: dict[str, Any], busy: bool = False) -> Element:
+        with ui.element("article").classes("turn assistant busy" if busy else "turn assistant") as made:
             words("p", self.who).classes("who")
             self.calls = ui.html("", sanitize=False)
             self.said = ui.html("", sanitize=False).classes("said")
             self.update(message)
             if message["shown"].get("reason") == "length":
                 words("p", self.say("(se acabó el sitio)", "(no room was left)")).classes("note")
+        return made
 
     def update(self, message: dict[str, Any]) -> None:
         shown = message["shown"]
