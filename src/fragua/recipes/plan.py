@@ -50,7 +50,7 @@ DEPTHS = range(2, 65)
 ENOUGH_DEPTH = 3
 """Two layers learn facts but copy nothing from the prompt (docs/decisions/0006): three are taken where they are not
 starved of tokens, whatever their expected loss."""
-MIN_TOKENS_PER_PARAMETER = 0.8
+MIN_TOKENS_PER_PARAMETER = 1.4
 """Of text; the tokens of conversations come on top."""
 MIN_STEPS = 40
 COMPILE_MINUTES = 4
