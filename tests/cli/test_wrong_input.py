@@ -258,7 +258,10 @@ def test_learning(tells: Tells, command: str, told: str) -> None:
         ("generate model -p Hola --top-p 2", "top_p"),
         ("generate model -p Hola --max-tokens 0", "max_tokens"),
         ("generate model -p Hola --overflow wrap", "'error' or 'slide'"),
-        ("generate model -p Hola --weights int3", "weights: 'int3' is not a kind of weights; float32, int8"),
+        (
+            "generate model -p Hola --weights int3",
+            "weights: 'int3' is not a kind of weights; float32, bfloat16",
+        ),
         ("generate model -p Hola --colour", "No such option: --colour"),
         ("chat nowhere", "nowhere: no such directory"),
         ("chat model --docs nowhere", "nowhere: no such file or folder"),
@@ -292,7 +295,7 @@ def test_learning(tells: Tells, command: str, told: str) -> None:
         ("import text.txt --out model", "model: is in use by something else"),
         (
             "bench nothing",
-            "no benchmark 'nothing'; known: adapt, architectures, compression",
+            "no benchmark 'nothing'; known: adapt, alignment, architectures",
         ),
     ],
 )

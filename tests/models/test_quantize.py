@@ -167,7 +167,7 @@ def test_a_model_is_loaded_rounded_and_not_saved(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not saved"):
         lm.save(tmp_path / "copy")
     assert not (tmp_path / "copy" / "model.safetensors").exists()
-    with pytest.raises(InputError, match="float32, int8, int4"):
+    with pytest.raises(InputError, match="float32, bfloat16, int8, int4"):
         fragua.load(str(directory), weights="int3")
 
 

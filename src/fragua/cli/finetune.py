@@ -9,7 +9,6 @@ from typing import Annotated, Any, get_args
 import typer
 
 from fragua.cli.output import result
-from fragua.corpus.labelled import Task
 from fragua.errors import InputError
 
 JUDGED = ("accuracy", "macro_f1", "span_f1", "log_loss", "calibration_error", "mse", "pearson", "spearman")
@@ -104,6 +103,8 @@ def finetune(
         for key, value in locals().items()
         if key not in ("out", "json") and value is not None and value is not False
     }
+    from fragua.corpus.labelled import Task  # here, because `--help` need not read it
+
     known = ("chat", "seq2seq", *get_args(Task))
     if task not in known:
         raise InputError(f"'{task}' is not a task", "--task", f"known: {', '.join(known)}")
