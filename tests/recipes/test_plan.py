@@ -53,7 +53,7 @@ def test_a_faster_machine_gets_a_better_model_in_the_same_time() -> None:
 def test_tokens_a_parameter_stay_sensible_from_minutes_to_a_day() -> None:
     for minutes in (5, 15, 60, 1440):
         estimates = plan_for(minutes).estimates
-        assert 0.5 <= estimates.tokens_per_parameter <= 40
+        assert 1 <= estimates.tokens_per_parameter <= 40
         assert estimates.epochs <= 8
 
 

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from fragua.alignment.answers import Answer, encode, reference
 from fragua.alignment.examples import Example, Messages, pairs, unpaired
+from fragua.alignment.gentle import gentle
 from fragua.alignment.preference import Compared, How, Preference
 from fragua.alignment.reading import read_feedback
 from fragua.errors import InputError
@@ -54,22 +55,8 @@ class AlignSettings(How):
 
     def training(self, width: int, steps: int, row_tokens: int) -> Training:
         """The trainer's settings: AdamW at a rate that leaves what was learned before (docs/decisions/0019)."""
-        peak = 0.00018 * (256 / width) ** 0.5
-        return Training.parse(
-            dict(
-                steps=steps,
-                batch_tokens=self.batch * row_tokens,
-                learning_rate=self.learning_rate or round(peak, 7),
-                optimizer="adamw",
-                weight_decay=0.0,
-                warmup_steps=max(1, steps // 10),
-                decay_share=0.9,
-                precision=self.precision,
-                compile="off",
-                evaluate_every=self.evaluate_every or max(1, steps // 10),
-                checkpoint_every_s=self.checkpoint_every_s,
-            )
-        )
+        every = self.evaluate_every or max(1, steps // 10)
+        return gentle(self, 0.00018 * (256 / width) ** 0.5, steps, row_tokens, evaluate_every=every)
 
 
 class Row(NamedTuple):

@@ -15,6 +15,7 @@ from torch import Tensor
 from fragua.alignment import losses
 from fragua.alignment.align import split
 from fragua.alignment.examples import Choice, Example, Messages, Rated, pairs
+from fragua.alignment.gentle import gentle
 from fragua.alignment.reading import read_feedback
 from fragua.alignment.reward import (
     RewardModel,
@@ -60,22 +61,8 @@ class RewardSettings(Settings):
     checkpoint_every_s: float = Field(default=30.0, ge=0)
 
     def training(self, model: Model, steps: int, row_tokens: int) -> Training:
-        pretrained = 3e-5 if model.config.visible == "full" else 3e-4 * (256 / model.config.width) ** 0.5
-        return Training.parse(
-            dict(
-                steps=steps,
-                batch_tokens=self.batch * row_tokens,
-                learning_rate=self.learning_rate or round(pretrained, 7),
-                optimizer="adamw",
-                weight_decay=0.0,
-                warmup_steps=max(1, steps // 10),
-                decay_share=0.9,
-                precision=self.precision,
-                compile="off",
-                evaluate_every=max(1, steps // 5),
-                checkpoint_every_s=self.checkpoint_every_s,
-            )
-        )
+        peak = 3e-5 if model.config.visible == "full" else 3e-4 * (256 / model.config.width) ** 0.5
+        return gentle(self, peak, steps, row_tokens, evaluate_every=max(1, steps // 5))
 
 
 class Judged(NamedTuple):

@@ -15,6 +15,7 @@ from torch import nn
 from fragua.alignment import policy
 from fragua.alignment.align import HELD_OUT, split
 from fragua.alignment.asking import Asked
+from fragua.alignment.gentle import gentle
 from fragua.alignment.rewards import Judge
 from fragua.alignment.rollouts import Question, Record, fitting, read, read_records, write_records
 from fragua.alignment.rounds import Batch, Optimising, Round, draw, policy_loss
@@ -75,26 +76,19 @@ class OptimiseSettings(Optimising, Asked):
         return self.passes * self.rollouts // self.batch
 
     def training(self, width: int, row_tokens: int) -> Training:
-        """The trainer's settings: AdamW at an eighth of what `align` takes, after a short rise the same to the end."""
+        """The trainer's settings: AdamW at a quarter of the rate of `align`, after a short rise the same to the end."""
         steps = self.rounds * self.round_steps
         every = (self.evaluate_every or max(1, self.rounds // 10)) * self.round_steps
-        peak = 0.00005 * (256 / width) ** 0.5
-        return Training.parse(
-            dict(
-                steps=steps,
-                batch_tokens=self.batch * row_tokens,
-                learning_rate=self.learning_rate or round(peak, 7),
-                optimizer="adamw",
-                weight_decay=0.0,
-                warmup_steps=max(1, steps // 20),
-                decay_share=0.2,
-                precision=self.precision,
-                compile="off",
-                evaluate_every=every,
-                evaluate_rows=self.held_out,
-                sample_every=every,
-                checkpoint_every_s=self.checkpoint_every_s,
-            )
+        return gentle(
+            self,
+            0.00005 * (256 / width) ** 0.5,
+            steps,
+            row_tokens,
+            warmup_steps=max(1, steps // 20),
+            decay_share=0.2,
+            evaluate_every=every,
+            evaluate_rows=self.held_out,
+            sample_every=every,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from copy import deepcopy
 from typing import TypeVar
 
@@ -18,7 +19,7 @@ from fragua.models.transformer import Trace, Transformer
 from fragua.models.visibility import Visible
 
 
-class Model(nn.Module):
+class Model(nn.Module, ABC):
     """A transformer and its heads. How it is called is told by its kinds."""
 
     def __init__(self, config: Stack):
@@ -49,9 +50,9 @@ class Model(nn.Module):
         """What it computes in."""
         return next(self.parameters()).dtype
 
+    @abstractmethod
     def states(self, ids_BT: Tensor, mask_BT: Tensor | None = None, types_BT: Tensor | None = None) -> Tensor:
         """The last state of each token that is read, [B, T, D]."""
-        raise NotImplementedError
 
     def labelled_states(
         self, ids_BT: Tensor, mask_BT: Tensor | None = None, types_BT: Tensor | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -28,7 +29,7 @@ class Linear(nn.Linear):
         return F.linear(x, self.weight[start:stop], None if self.bias is None else self.bias[start:stop])
 
 
-class FrozenLinear(nn.Module):
+class FrozenLinear(nn.Module, ABC):
     """A layer whose weights are whole numbers times scales. Gradients go through it, not into it."""
 
     kind: ClassVar[Kind]
@@ -45,14 +46,14 @@ class FrozenLinear(nn.Module):
         self.register_buffer("bias", None if layer.bias is None else layer.bias.detach())
 
     @staticmethod
+    @abstractmethod
     def rounded(weight_OD: Tensor) -> tuple[Tensor, Tensor]:
         """The whole numbers, as they are stored, and their scales."""
-        raise NotImplementedError
 
     @staticmethod
+    @abstractmethod
     def exact(whole: Tensor, scale: Tensor, width: int) -> Tensor:
         """What they stand for, float32 […, width]."""
-        raise NotImplementedError
 
     def weights(self, rows: slice | Tensor) -> Tensor:
         """What these rows stand for, float32 […, D]."""

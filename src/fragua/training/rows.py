@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -29,7 +30,7 @@ class Targeted(Protocol):
     def targets_BT(self) -> np.ndarray: ...
 
 
-class Corrupted:
+class Corrupted(ABC):
     """An objective over packed rows of `length` tokens; those who inherit make a batch of texts."""
 
     def __init__(self, train: Shards, validation: Shards, vocabulary: Vocabulary, length: int, seed: int):
@@ -37,9 +38,9 @@ class Corrupted:
         self.held_out, self.vocabulary, self.length, self.seed = validation, vocabulary, length, seed
         self.drawn = 0
 
+    @abstractmethod
     def made(self, texts: list[np.ndarray], chances: list[np.random.Generator]) -> Any:
         """A batch of the rows' tokens, without padding, int64 each."""
-        raise NotImplementedError
 
     def batch(self, rows: int) -> Any:
         first, self.drawn = self.drawn, self.drawn + rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from itertools import islice
@@ -37,7 +38,7 @@ SHOWN = 4
 """Held-out sources that are answered for `samples.jsonl`."""
 
 
-class Pairs:
+class Pairs(ABC):
     """Draws `pool` pairs at a time, sorts them by length and gives them out in that order. A step takes a whole pool,
     so that no step sees short pairs only. Those who inherit make a batch of documents with a marked target."""
 
@@ -54,11 +55,11 @@ class Pairs:
         self.seed, self.pool, self.smoothing = seed, pool, smoothing
         self.drawn = 0
 
-    def made(self, pairs: Sequence[Document]) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def made(self, pairs: Sequence[Document]) -> Any: ...
 
-    def summed(self, model: Any, batch: Any, smoothing: float) -> Tensor:
-        raise NotImplementedError
+    @abstractmethod
+    def summed(self, model: Any, batch: Any, smoothing: float) -> Tensor: ...
 
     def batch(self, rows: int) -> Any:
         first, self.drawn = self.drawn, self.drawn + rows

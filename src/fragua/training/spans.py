@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import NamedTuple
 
 import numpy as np
@@ -104,8 +105,8 @@ class FromSource(Corrupted):
             stacked(list(targets), self.lengths.target, IGNORE),
         )
 
-    def parted(self, ids_T: np.ndarray, chance: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        raise NotImplementedError
+    @abstractmethod
+    def parted(self, ids_T: np.ndarray, chance: np.random.Generator) -> tuple[np.ndarray, np.ndarray]: ...
 
     def loss(self, model: EncoderDecoder, batch: SourceBatch) -> LossSum:
         loss = loss_from_source(model, batch)
