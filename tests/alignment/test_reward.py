@@ -57,6 +57,27 @@ def test_the_reward_is_read_off_the_last_real_token_whatever_stands_beside_it(lm
     assert together[0].item() == pytest.approx(alone, abs=1e-5)
 
 
+def test_of_a_long_talk_the_end_is_read(lm: LanguageModel, minilm: Path) -> None:
+    talk = tuple(
+        {"role": role, "content": f"Frase número {turn}."}
+        for turn in range(4)
+        for role in ("user", "assistant")
+    )[:-1]
+    model = with_head(load_model(lm.directory or ""), 0)
+    whole = read(lm.tokenizer, model, talk[-1:], "Sí.")
+    assert whole is not None
+    cut = read(lm.tokenizer, model, talk, "Sí.", context=len(whole.ids) + 5)
+    assert cut is not None and cut.ids.tolist() == whole.ids.tolist()
+    assert read(lm.tokenizer, model, talk, "Sí.", context=len(whole.ids) - 1) is None
+
+    encoder = LanguageModel.load(minilm)
+    judge = with_head(encoder.model, 0)
+    told = read(encoder.tokenizer, judge, talk, "And this is all.", context=20)
+    assert told is not None and len(told.ids) <= 20
+    text = encoder.tokenizer.decode(told.ids.tolist())
+    assert text.endswith("numero 3. and this is all.") and "numero 0" not in text
+
+
 def test_choices_and_ratings_are_learned_too(tiny_dir: Path, feedback: Path, tmp_path: Path) -> None:
     rows = [row for _, row in read_jsonl(feedback)]
     figures = train_reward(settings(tiny_dir, feedback, learn="best"), tmp_path / "best")

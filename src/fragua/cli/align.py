@@ -229,6 +229,9 @@ def reward(
     correct_length: Annotated[
         bool, typer.Option("--correct-length", help="Take off what the reward owes to length.")
     ] = False,
+    context: Annotated[
+        int | None, typer.Option(help="Tokens that are read at most; the rest of a long prompt is left out.")
+    ] = None,
     epochs: Annotated[float, typer.Option(help="Times through the data.")] = 1.0,
     batch: Annotated[int, typer.Option(help="Judgements a step.")] = 32,
     learning_rate: Annotated[

@@ -52,6 +52,20 @@ def judge_gaps(lm: LanguageModel, gaps: list[Gap]) -> dict[str, float]:
     return {"loss": loss, "perplexity": math.exp(min(loss, 700.0)), "accuracy": right / len(gaps)}
 
 
+@torch.inference_mode()
+def write_on(lm: LanguageModel, ids_T: list[int], count: int, temperature: float, seed: int) -> list[int]:
+    """`count` more tokens: a gap behind the text, filled by lot, again and again. So each family can write, those too
+    that have no order of writing (Wang & Cho 2019, 1902.04094). A decoder's are what it writes anyhow."""
+    written, lot = list(ids_T), torch.Generator().manual_seed(seed)
+    special = torch.tensor(sorted(lm.tokenizer.special_ids.values()))
+    for _ in range(count):
+        room = np.array([*written[-(lm.context - 4) :], 0])
+        (logits_V,) = _logits(lm, [Gap(room, len(room) - 1)])
+        chances_V = (logits_V.float().cpu() / temperature).index_fill(0, special, -math.inf).softmax(-1)
+        written.append(int(torch.multinomial(chances_V, 1, generator=lot)))
+    return written[len(ids_T) :]
+
+
 def unigram_baseline(documents: list[list[int]], gaps: list[Gap], vocab_size: int) -> dict[str, float]:
     """The same figures for the frequencies of tokens in `documents`, each counted once more than it occurs."""
     counts_V = 1.0 + np.bincount(np.concatenate(documents), minlength=vocab_size)
