@@ -40,7 +40,7 @@ from fragua.alignment.loop import LoopSettings, loop
 from fragua.alignment.multistep import multistep_items
 from fragua.alignment.optimise import ROLLOUTS, OptimiseSettings, optimise
 from fragua.alignment.rewards import Judge, Part
-from fragua.alignment.rollouts import Question, fitting, read, read_records, roll
+from fragua.alignment.rollouts import Question, Rollout, fitting, read, read_records, roll
 from fragua.corpus.aldea.asking import ExamItem
 from fragua.corpus.aldea.exam import exam_items, grade
 from fragua.corpus.aldea.world import build_world
@@ -339,7 +339,11 @@ def _questions(items: Sequence[ExamItem]) -> list[Question]:
 
 def divergences(new: LanguageModel, old: LanguageModel, items: Sequence[ExamItem], seed: int) -> list[float]:
     """log π − log π_ref in nats of each answer that the new model draws at temperature 1."""
-    drawn = roll(new, _questions(items), seed=seed << 32)
+    return divergences_of(new, old, roll(new, _questions(items), seed=seed << 32))
+
+
+def divergences_of(new: LanguageModel, old: LanguageModel, drawn: Sequence[Rollout]) -> list[float]:
+    """Of answers that the new model drew."""
     with torch.no_grad():
         now_N, before_N = (read(lm.decoder, drawn, 1.0).logprob_N for lm in (new, old))
     lengths = [len(each.drawn) for each in drawn]

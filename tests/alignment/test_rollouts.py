@@ -18,6 +18,7 @@ from fragua.errors import InputError
 from fragua.inference.engine import Engine, Sampling
 from fragua.inference.language_model import LanguageModel
 from fragua.inference.sampling import INFINITY
+from fragua.models.labelling import with_head
 from fragua.tokens.tokenizer import TOOL_CALL, TOOL_CALL_END
 
 ASKED = [Question((user(text),)) for text in ("Hola", "¿Cuánto es 3 + 4?", "Once upon a time")]
@@ -195,17 +196,33 @@ def test_rewards_are_clipped_weighed_and_added_up() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("beauty", "unknown reward 'beauty'; known: model, gold"),
+        ("beauty", "unknown reward 'beauty'; known: model, label, gold"),
         ("gold*many", "is not NAME"),
         ("gold@3:1", "the second must be larger"),
         ("model", "which reward model"),
         ("model=nowhere", "no reward model"),
+        ("label", "which label"),
+        ("label=nowhere:praise", "no such directory"),
         ("format=(", "is no regular expression"),
     ],
 )
 def test_a_reward_that_cannot_be_is_told(text: str, told: str) -> None:
     with pytest.raises(InputError, match=told):
         Judge([Part.read(text)])
+
+
+def test_a_label_is_rewarded_by_its_probability(tiny_dir: Path, tmp_path: Path) -> None:
+    lm = LanguageModel.load(tiny_dir)
+    judge_lm = LanguageModel(
+        with_head(lm.model, "label", ("blame", "praise"), pad_id=lm.tokenizer.pad_id), lm.tokenizer
+    )
+    judge_lm.save(tmp_path)
+    parts, score = Judge([Part.read(f"label={tmp_path}:praise*2")])([said("Hola"), said("Adiós a todos")])
+    told = [one.probabilities["praise"] for one in judge_lm.classify(["Hola", "Adiós a todos"])]
+    assert parts["label"].tolist() == pytest.approx(told, abs=1e-6)
+    assert score.tolist() == pytest.approx([2 * each for each in told], abs=1e-6)
+    with pytest.raises(InputError, match="no label 'joy'; known: blame, praise"):
+        Judge([Part.read(f"label={tmp_path}:joy")])
 
 
 def test_a_reward_that_needs_the_answer_says_so() -> None:

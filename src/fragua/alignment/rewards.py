@@ -16,6 +16,7 @@ from fragua.alignment.rollouts import Rollout
 from fragua.corpus.aldea.exam import ExamItem, grade
 from fragua.errors import InputError
 from fragua.inference.calculator import CalculationError, evaluate
+from fragua.inference.language_model import LanguageModel
 from fragua.settings import Settings
 
 Reward = Callable[[Sequence[Rollout]], np.ndarray]
@@ -56,6 +57,8 @@ class Part(Settings):
 
     def models(self) -> list[Path]:
         """The directories of the models that it asks."""
+        if self.name == "label":
+            return [Path(self.given.rpartition(":")[0])]
         return RewardModel.folders(Path(self.given)) if self.name == "model" else []
 
 
@@ -90,6 +93,24 @@ def _model(given: str) -> Reward:
     def reward(rollouts: Sequence[Rollout]) -> np.ndarray:
         told: np.ndarray = model.rewards([(each.question.prompt, each.text) for each in rollouts]).mean(0)
         return told
+
+    return reward
+
+
+def _label(given: str) -> Reward:
+    """How probable a classifier finds a label of the answer's text, from 0 to 1."""
+    folder, _, label = given.rpartition(":")
+    if not folder:
+        raise InputError(
+            "which label?", "--reward label", "label=DIR:NAME, DIR as `fragua finetune --task` made it"
+        )
+    lm = LanguageModel.load(folder)
+    if label not in lm.model.config.label_names:
+        known = ", ".join(lm.model.config.label_names) or "none"
+        raise InputError(f"no label '{label}'; known: {known}", folder)
+
+    def reward(rollouts: Sequence[Rollout]) -> np.ndarray:
+        return np.array([told.probabilities[label] for told in lm.classify([each.text for each in rollouts])])
 
     return reward
 
@@ -131,6 +152,7 @@ def _format(given: str) -> Reward:
 
 REWARDS: dict[str, Callable[[str], Reward]] = {
     "model": _model,
+    "label": _label,
     "gold": _each("gold", lambda item, rollout: gold_reward(item, rollout.text)),
     "correct": _each("correct", lambda item, rollout: float(bool(grade(item, list(rollout.steps))))),
     "arithmetic": _each("arithmetic", _sum),

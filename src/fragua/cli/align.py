@@ -68,8 +68,8 @@ def train(
     reward: Annotated[
         list[str] | None,
         typer.Option(
-            help="NAME[=WITH][*WEIGHT][@LOW:HIGH], may be repeated: model=DIR, gold, correct, arithmetic, "
-            "format=EXPRESSION."
+            help="NAME[=WITH][*WEIGHT][@LOW:HIGH], may be repeated: model=DIR, label=DIR:NAME, gold, correct, "
+            "arithmetic, format=EXPRESSION."
         ),
     ] = None,
     prompts: Annotated[
