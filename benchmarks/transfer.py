@@ -1,10 +1,11 @@
 """How many labels does pretraining save? Accuracy against labels, on TREC's questions and SST-2's opinions of films.
 
 Each cell learns from so many labelled rows, drawn by a seed with one of each label at least, and is judged on the
-test file: `scratch` (a small encoder with new weights), `here` (the same, pretrained here on the rows of both training
+test file: `scratch` (a small decoder with new weights), `here` (the same, pretrained here on the rows of both training
 files without their labels), `minilm_frozen` (a real encoder that stands still under a new head) and `minilm` (the same,
 all of it learning). Nothing is held out for stopping: every label is learned from, for a length that the number of rows
-decides. A cell is written as it ends; stopped, the same command goes on.
+decides. The small model is a decoder: in these minutes masked words teach one of its size little more than how frequent
+words are (`fragua bench architectures`). A cell is written as it ends; stopped, the same command goes on.
 
     fragua bench transfer
     python benchmarks/transfer.py --data trec --labels 100 --seeds 2 --ways minilm
@@ -37,7 +38,7 @@ DATA = Path(os.environ.get("FRAGUA_TEST_DATA", Path(__file__).parents[2] / "shar
 WORK = Path("runs/bench-transfer")
 LABELS: tuple[int | None, ...] = (20, 100, 500, None)
 """Rows that are learned from; None: all."""
-SEEDS, STEPS, VOCABULARY = 5, 800, 4096
+SEEDS, STEPS, VOCABULARY = 5, 1500, 4096
 WAYS: dict[str, dict[str, Any]] = {
     "scratch": {"from_scratch": True},
     "here": {},
@@ -87,22 +88,24 @@ def draw(rows: list[Row], count: int | None, seed: int) -> list[Row]:
 
 
 def pretrained_here(texts: list[str], work: Path, steps: int) -> Path:
-    """A small RoBERTa that has read the texts alone."""
+    """A small GPT-2 that has read the texts alone."""
     folder = work / "here"
     if not (folder / "tokenizer").is_dir():
         held_out = max(1, len(texts) // 50)
         order = random.Random(0).sample(texts, len(texts))
         for name, part in (("validation", order[:held_out]), ("train", order[held_out:])):
             write_jsonl(folder / "corpus" / f"{name}.jsonl", [{"text": text} for text in part])
-        train_tokenizer(texts, VOCABULARY, family="roberta").save(folder / "tokenizer")
+        train_tokenizer(texts, VOCABULARY, family="gpt2").save(folder / "tokenizer")
     settings = dict(
         corpus=folder / "corpus",
         tokenizer=folder / "tokenizer",
-        family="roberta",
+        family="gpt2",
         depth=3,
         width=192,
+        heads=3,
         context=128,
         steps=steps,
+        batch_tokens=2048,
         sample_prompts=[{"lang": "en", "text": "What is the capital"}],
     )
     pretrain(PretrainSettings.parse(settings), folder / "model")

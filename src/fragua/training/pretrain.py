@@ -14,6 +14,7 @@ from fragua.inference.language_model import LanguageModel
 from fragua.models import initialise, load_model
 from fragua.models.build import build
 from fragua.models.calls import Model, share
+from fragua.models.config import Stack
 from fragua.models.family_start import start_family
 from fragua.models.presets import Trained, preset
 from fragua.settings import Settings
@@ -30,7 +31,7 @@ from fragua.training.objectives import NextToken, Objective
 from fragua.training.seq2seq import open_pairs, pair_sampler, pairs_objective
 from fragua.training.trainer import OnRow, Trainer, Training
 
-PEAKS: dict[str, float] = {"bert": 0.0018, "roberta": 0.0018, "xlnet": 0.0018, "gpt2": 0.005, "t5": 0.005}
+PEAKS: dict[str, float] = {"bert": 0.0018, "roberta": 0.0018, "xlnet": 0.0018, "gpt2": 0.005, "t5": 0.0028}
 """Muon's rate at a width of 256 where it is not 0.015: norms that stand behind the sum bear less (decision 0014)."""
 PROMPTS = [{"lang": "es", "text": "Había una vez"}, {"lang": "en", "text": "Once upon a time"}]
 
@@ -111,6 +112,12 @@ class PretrainSettings(Settings):
         )
 
 
+def large_embedding(config: Stack) -> dict[str, float]:
+    """Where a scale stands before a tied head (T5), the embedding is as much larger, and so are its steps."""
+    scaled = config.tied and config.output_scale != 1.0
+    return {"transformer.embedding.weight": 1 / config.output_scale} if scaled else {}
+
+
 def pretrain(
     settings: PretrainSettings, out: str | Path, on_step: OnRow | None = None, on_sample: OnRow | None = None
 ) -> dict[str, Any]:
@@ -171,6 +178,7 @@ def pretrain(
         label="pretrain",
         context=context,
         sample=sample,
+        rates=large_embedding(config),
         on_step=on_step,
         on_sample=on_sample,
     )
