@@ -182,7 +182,6 @@ def translation(family: str, run: Path, parts: Split, seconds: float) -> dict[st
             dev=run / "dev.jsonl",
             steps=steps,
             batch_tokens=BATCH_TOKENS,
-            learning_rate=0.01,
             compile="off",
         )
         return finetune_pairs(PairsSettings.parse(values), out)
