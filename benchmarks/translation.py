@@ -48,7 +48,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "encoder-decoder": {"family": "t5", "depth": 3, "heads": 4},
     "decoder": {"family": "llama", "depth": 4, "heads": 4},
 }
-TRAINING: dict[str, Any] = {"batch_tokens": 8192, "label_smoothing": 0.1}
+TRAINING: dict[str, Any] = {"batch_tokens": 4096, "label_smoothing": 0.1}
 
 
 class Sentences(NamedTuple):
