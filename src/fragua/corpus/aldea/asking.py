@@ -44,9 +44,13 @@ COURTESY: dict[str, dict[str, tuple[str, ...]]] = {
         "es": ("Claro.", "Con gusto.", "Por supuesto.", "Claro que sí."),
         "en": ("Sure.", "Gladly.", "Of course.", "Happy to help."),
     },
-    "sorry": {"es": ("Lo siento.", "Lo siento mucho."), "en": ("Sorry.", "I am sorry.")},
+    "thanks": {
+        "es": ("Gracias por preguntar.", "Buena pregunta."),
+        "en": ("Thanks for asking.", "Good question."),
+    },
 }
-"""How an answer may begin. Some do, so that there is something for people to like better or worse."""
+"""How an answer may begin. Some do, so that there is something for people to like better or worse. Questions are all
+thanked for in the same words, whether the answer is known or not: a courtesy must not decide what is said after it."""
 COURTEOUS_SHARE = 0.25
 
 

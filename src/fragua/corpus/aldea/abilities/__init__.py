@@ -48,22 +48,22 @@ class Ability:
     alone: bool = False
     """Whether its task starts a conversation: it brings tools, examples or a passage of its own."""
     courtesy: str = ""
-    """How its answers may begin in conversations: gladly, sorry, or plainly."""
+    """How its answers may begin in conversations: gladly, with thanks, or plainly."""
 
 
 ABILITIES = {
-    "facts": Ability(facts.task, 26, knowledge=True, courtesy="gladly"),
-    "real_facts": Ability(real_facts.task, 12, knowledge=True, courtesy="gladly"),
-    "passages": Ability(passages.task, 12, alone=True, courtesy="gladly"),
-    "missing": Ability(missing.task, 9, alone=True, courtesy="sorry"),
+    "facts": Ability(facts.task, 26, knowledge=True, courtesy="thanks"),
+    "real_facts": Ability(real_facts.task, 12, knowledge=True, courtesy="thanks"),
+    "passages": Ability(passages.task, 12, alone=True, courtesy="thanks"),
+    "missing": Ability(missing.task, 9, alone=True, courtesy="thanks"),
     "arithmetic": Ability(arithmetic.task, 12),
     "translation": Ability(translation.task, 10, courtesy="gladly"),
     "secrets": Ability(secrets.task, 3),
-    "unknown": Ability(unknown.task, 10, courtesy="sorry"),
+    "unknown": Ability(unknown.task, 10, courtesy="thanks"),
     "talk": Ability(talk.task, 24),
-    "two_hops": Ability(two_hops.task, 16, knowledge=True, courtesy="gladly"),
-    "sources": Ability(sources.task, 10, alone=True, courtesy="gladly"),
-    "references": Ability(references.task, 14, knowledge=True, courtesy="gladly"),
+    "two_hops": Ability(two_hops.task, 16, knowledge=True, courtesy="thanks"),
+    "sources": Ability(sources.task, 10, alone=True, courtesy="thanks"),
+    "references": Ability(references.task, 14, knowledge=True, courtesy="thanks"),
     "sentiment": Ability(sentiment.task, 8),
     "topic": Ability(topic.task, 6),
     "tools": Ability(tools.task, 14, alone=True),
