@@ -12,28 +12,17 @@ from torch import Tensor, nn
 
 from fragua.models.calls import Model
 
-Polynomials = tuple[tuple[float, float, float], ...]
-"""Coefficients a, b, c of X <- a X + b (X Xᵀ) X + c (X Xᵀ)² X, one row a step."""
-POLAR: Polynomials = ((8.0934, -23.6205, 17.4462), (3.6366, -2.7219, 0.5365), (2.6613, -1.9772, 0.4526))
-"""Each the odd polynomial that is nearest to 1 on what the step before leaves of [0.01, 1] (Amsel et al. 2025,
-2505.16932, theorem 3.1)."""
-NEWTON_SCHULZ: Polynomials = ((3.4445, -4.7750, 2.0315),) * 4
-"""Jordan et al. 2024, Muon: one step more, and flat enough for what bfloat16 rounds off."""
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+"""Coefficients a, b, c of X <- a X + b (X Xᵀ) X + c (X Xᵀ)² X (Jordan et al. 2024, Muon)."""
 
 
-def orthogonalise(m_MRC: Tensor, dtype: torch.dtype) -> Tensor:
-    """Nearest semi-orthogonal matrix, roughly: what were singular values above a hundredth of the largest end between
-    0.65 and 1.3. A batch of M matrices."""
-    (a, b, c), *more = POLAR if dtype == torch.float32 else NEWTON_SCHULZ
+def orthogonalise(m_MRC: Tensor, dtype: torch.dtype, steps: int = 5) -> Tensor:
+    """Nearest semi-orthogonal matrix, roughly: singular values end between 0.7 and 1.2. A batch of M matrices."""
+    a, b, c = NEWTON_SCHULZ
     tall = m_MRC.shape[1] > m_MRC.shape[2]
     x = (m_MRC.mT if tall else m_MRC).to(dtype)
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
-    gram = x @ x.mT
-    square = gram @ gram
-    # The 8-norm of the singular values bounds the largest far closer than the Frobenius norm does.
-    bound = square.norm(dim=(1, 2), keepdim=True).pow(0.25).clamp(min=1e-7)
-    x = torch.baddbmm(x * (a / bound), (b / bound**3) * gram + (c / bound**5) * square, x)
-    for a, b, c in more:
+    for _ in range(steps):
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return (x.mT if tall else x).float()
