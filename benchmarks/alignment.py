@@ -9,7 +9,7 @@ A cell is one model or one measurement of one seed; each is written down, and on
 length), how far the policy went in nats, several steps of arithmetic before and after GRPO, and what the exam lost.
 Controls stand beside them: a judge of shuffled labels, the best of n by the same judge, fine-tuning on chosen answers,
 and the gold labeller itself as the reward. `over_optimisation` is the proxy's and the gold reward against the root of
-the divergence (Gao et al. 2022, 2210.10760), drawn in alignment.png; `speed` is steps of GRPO beside TRL's trainer.
+the divergence (Gao et al. 2022, 2210.10760), drawn in alignment.png. How fast a step is: `fragua bench grpo_speed`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -63,7 +62,6 @@ FLOORS = {
     "grpo_multistep_before": 0.5,
     "grpo_multistep_after": 0.8,
     "exam_change_points": -2.0,
-    "speed": 2.0,
 }
 
 
@@ -83,13 +81,12 @@ class Size:
     shown_epochs: float = 2.0
     labels: Sequence[int] = LABELS
     ns: Sequence[int] = NS
-    speed_steps: int = 12
     held_out: int = 96
 
 
 SMOKE = Size(
     comparisons=12, items=6, exam=0, ppo_rounds=1, grpo_rounds=1, rollouts=16, batch=8, shown=8, shown_epochs=1,
-    labels=(8,), ns=(1, 2), speed_steps=3, held_out=4,
+    labels=(8,), ns=(1, 2), held_out=4,
 )  # fmt: skip
 
 
@@ -100,7 +97,6 @@ def main(
     runs: Path = Path("runs/alignment"),
     size: Size = Size(),
     picture: Path = FOLDER / "alignment.png",
-    peer: bool = True,
 ) -> dict[str, Any]:
     """Runs the cells that are missing; the figures are of all seeds' questions together."""
     model = model or assistant(world, runs)
@@ -126,15 +122,11 @@ def main(
         figures["exam_change_points"] = bootstrap(change)
     curves = told[0]["over_optimisation"]
     _draw(curves, picture)
-    speeds = speed(model, runs / "speed.json", size) if peer else {}
     return {
-        "ratios": {"grpo_samples_per_s": speeds["ratio"]} if peer else {},
-        "ratio_spread": {"grpo_samples_per_s": speeds["spread"]} if peer else {},
         "figures": figures,
         "floors": FLOORS,
         "seeds": {str(seed): _by_seed(row) for seed, row in zip(seeds, told, strict=True)},
         "over_optimisation": curves,
-        "speed": speeds,
     }
 
 
@@ -394,78 +386,6 @@ def _draw(curves: dict[str, Any], path: Path) -> None:
     panels[0][0].legend()
     with atomic_write(path, "wb") as file:
         figure.savefig(file, format="png")
-
-
-# ---- speed
-
-
-def speed(model: Path, path: Path, size: Size) -> dict[str, Any]:
-    """Answers a second of whole GRPO steps (drawing, judging, learning), ours and TRL's by turns, 32 answers in
-    groups of 8 to the same prompts, 48 tokens at most."""
-    if not path.is_file():
-        prompts = [item.messages for item in held_out_items(build_world(0), 5, 64)]
-        ours, theirs = [], []
-        for turn in range(3):
-            ours.append(_our_speed(model, prompts, size.speed_steps, turn))
-            theirs.append(_trl_speed(model, prompts, size.speed_steps, turn))
-        ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
-        told = {
-            "ours": ours,
-            "trl": theirs,
-            "ratio": statistics.median(ratios),
-            "spread": [min(ratios), max(ratios)],
-        }
-        write_json(path, told)
-    return dict(read_json(path))
-
-
-ANSWERS, GROUP, TOKENS = 32, 8, 48
-
-
-def _our_speed(model: Path, prompts: list[Any], steps: int, seed: int) -> float:
-    stamps: list[float] = []
-    with TemporaryDirectory() as folder:
-        write_jsonl(Path(folder) / "prompts.jsonl", ({"prompt": messages} for messages in prompts))
-        how = OptimiseSettings.parse(
-            dict(
-                model=model, method="grpo", prompts=Path(folder) / "prompts.jsonl", reward=("format=.*a.*",),
-                rounds=steps + 1, rollouts=ANSWERS, group=GROUP, batch=ANSWERS, max_tokens=TOKENS, seed=seed,
-                held_out=1, evaluate_every=1000, checkpoint_every_s=1000, kl=0.04, learning_rate=1e-6,
-            )
-        )  # fmt: skip
-        optimise(how, Path(folder) / "out", on_step=lambda row: stamps.append(time.monotonic()))
-    return ANSWERS * (steps - 1) / (stamps[-2] - stamps[0])  # the last step also evaluates
-
-
-def _trl_speed(model: Path, prompts: list[Any], steps: int, seed: int) -> float:
-    from datasets import Dataset
-    from transformers import TrainerCallback
-    from trl import GRPOConfig, GRPOTrainer
-
-    stamps: list[float] = []
-
-    class Stamp(TrainerCallback):  # type: ignore[misc]
-        def on_step_end(self, *args: Any, **named: Any) -> None:
-            stamps.append(time.monotonic())
-
-    def reward(completions: list[Any], **_: Any) -> list[float]:
-        return [float("a" in message[-1]["content"]) for message in completions]
-
-    with TemporaryDirectory() as folder:
-        arguments = GRPOConfig(
-            output_dir=folder, use_cpu=True, report_to=[], bf16=False, gradient_checkpointing=False, max_steps=steps,
-            per_device_train_batch_size=ANSWERS, num_generations=GROUP, max_completion_length=TOKENS, beta=0.04,
-            learning_rate=1e-6, save_strategy="no", logging_strategy="no", disable_tqdm=True, seed=seed,
-        )  # fmt: skip
-        trainer = GRPOTrainer(
-            model=str(model),
-            reward_funcs=reward,
-            args=arguments,
-            train_dataset=Dataset.from_list([{"prompt": messages} for messages in prompts]),
-            callbacks=[Stamp()],
-        )
-        trainer.train()
-    return ANSWERS * (len(stamps) - 1) / (stamps[-1] - stamps[0])
 
 
 if __name__ == "__main__":

@@ -25,13 +25,13 @@ import re
 import shutil
 import statistics
 from collections.abc import Callable
-from itertools import islice, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from benchmarks.transfer import DATA, draw, trec
-from benchmarks.translation import PREFIX, Split, questions, read_tatoeba, rows, split
-from sacrebleu.metrics import BLEU
+from benchmarks.translation import PREFIX, Split, read_tatoeba, rows, split
+from benchmarks.translation import measure as translated
 
 from fragua.corpus.labelled import read_labelled
 from fragua.errors import InputError
@@ -44,18 +44,21 @@ from fragua.tokens.train import train_tokenizer
 from fragua.training.finetune_pairs import PairsSettings, finetune_pairs
 from fragua.training.machine import measure
 from fragua.training.pretrain import PretrainSettings, pretrain
+from fragua.training.rate import rate_of
+from fragua.training.trainer import OnRow
 
 RESULTS = Path(__file__).parent / "results"
 FAMILIES = ("gpt2", "llama", "bert", "roberta", "t5", "xlnet")
 SECONDS, DEPTH, WIDTH, CONTEXT, GAPS = 300.0, 4, 128, 128, 1000
-VOCABULARY, BATCH_TOKENS, TRIAL_STEPS = 2048, 2048, 8
+VOCABULARY, BATCH_TOKENS = 2048, 2048
 TOGETHER = 20
 """Speeches, or sentences, a document."""
 LINES, WRITTEN, TEMPERATURE = 20, 32, 0.8
 """Lines that go on, by so many tokens."""
 PAIRS, SENTENCES, LABELS, SEEDS = 40_000, 300, 500, 3
 PROMPTS = [{"lang": "en", "text": "I pray you, my good lord"}]
-Run = Callable[[int, Path], dict[str, Any]]
+Learn = Callable[[int, Path, OnRow | None], dict[str, Any]]
+"""Steps, the folder to make, and who is told of each step."""
 
 
 def write_data(run: Path, parts: Split) -> None:
@@ -98,20 +101,18 @@ def width_for(family: str, width: int) -> tuple[int, int]:
     return depth, min(range(max(16, width // 2 // 16 * 16), 2 * width, 16), key=distance)
 
 
-def for_seconds(once: Run, seconds: float, out: Path) -> dict[str, Any]:
-    """A few steps tell the rate; then as many as fit. One that is finished is read."""
+def for_seconds(learn: Learn, seconds: float, out: Path) -> dict[str, Any]:
+    """As many steps as fit by a measured rate. One that is finished is read."""
     plan = out.with_suffix(".plan.json")
     if not plan.is_file():
-        trial = once(TRIAL_STEPS, out.with_suffix(".trial"))
-        write_json(plan, {"steps": max(TRIAL_STEPS, int(seconds * TRIAL_STEPS / trial["seconds"]))})
-        shutil.rmtree(out.with_suffix(".trial"))
-    return once(read_json(plan)["steps"], out)
+        write_json(plan, {"steps": max(1, int(seconds / rate_of(learn, out.parent).seconds))})
+    return learn(read_json(plan)["steps"], out, None)
 
 
 def pretrained(family: str, run: Path, seconds: float, width: int) -> dict[str, Any]:
     depth, own_width = width_for(family, width)
 
-    def once(steps: int, out: Path) -> dict[str, Any]:
+    def learn(steps: int, out: Path, told: OnRow | None) -> dict[str, Any]:
         values = dict(
             corpus=run / "corpus",
             tokenizer=run / family / "tokenizer",
@@ -126,9 +127,9 @@ def pretrained(family: str, run: Path, seconds: float, width: int) -> dict[str, 
             sample_prompts=PROMPTS,
             sample_every=steps,
         )
-        return pretrain(PretrainSettings.parse(values), out)
+        return pretrain(PretrainSettings.parse(values), out, on_step=told)
 
-    return for_seconds(once, seconds, run / family / "base")
+    return for_seconds(learn, seconds, run / family / "base")
 
 
 def gaps(lm: LanguageModel, run: Path, count: int) -> dict[str, float]:
@@ -147,11 +148,20 @@ def word_pairs(text: str) -> list[tuple[str, str]]:
     return list(pairwise(words))
 
 
+def known_pairs(run: Path) -> set[tuple[str, str]]:
+    """Of the learned text."""
+    return {pair for text in texts(run, "train") for pair in word_pairs(text)}
+
+
+def held_out_plays(run: Path) -> list[str]:
+    return [text for text in texts(run, "validation") if ":\n" in text][:LINES]
+
+
 def writing(lm: LanguageModel, run: Path) -> dict[str, Any]:
-    """The share of written pairs of words that stand in the learned text, and the first two texts."""
-    known = {pair for text in texts(run, "train") for pair in word_pairs(text)}
-    found, samples = [], []
-    for number, start in enumerate(starts(run)):
+    """The share of written pairs of words that the learned text knows, and the first two texts."""
+    known, found, samples = known_pairs(run), [], []
+    for number, play in enumerate(held_out_plays(run)):
+        start = "\n".join(play.split("\n")[:2]) + "\n"
         ids = lm.tokenizer.encode(start)
         said = lm.tokenizer.decode(write_on(lm, ids, WRITTEN, TEMPERATURE, seed=number))
         found += [pair in known for pair in word_pairs(said)]
@@ -159,23 +169,16 @@ def writing(lm: LanguageModel, run: Path) -> dict[str, Any]:
     return {"known_pairs": statistics.mean(found) if found else 0.0, "samples": samples[:2]}
 
 
-def starts(run: Path) -> list[str]:
-    """The first lines of held-out documents of plays."""
-    plays = (text for text in texts(run, "validation") if ":\n" in text)
-    return ["\n".join(text.split("\n")[:2]) + "\n" for text in islice(plays, LINES)]
-
-
 def held_out_pairs(run: Path) -> float:
-    """What `writing` would tell of a human: pairs of held-out lines that the learned text knows."""
-    known = {pair for text in texts(run, "train") for pair in word_pairs(text)}
-    plays = [text for text in texts(run, "validation") if ":\n" in text][:LINES]
-    return statistics.mean(pair in known for text in plays for pair in word_pairs(text))
+    """What `writing` would tell of a human: of held-out plays, the pairs that the learned text knows."""
+    known = known_pairs(run)
+    return statistics.mean(pair in known for play in held_out_plays(run) for pair in word_pairs(play))
 
 
 def translation(family: str, run: Path, parts: Split, seconds: float) -> dict[str, Any]:
     """BLEU into each language after so many seconds with pairs, or why there is none."""
 
-    def once(steps: int, out: Path) -> dict[str, Any]:
+    def learn(steps: int, out: Path, told: OnRow | None) -> dict[str, Any]:
         values = dict(
             model=run / family / "base",
             data=run / "pairs.jsonl",
@@ -184,23 +187,14 @@ def translation(family: str, run: Path, parts: Split, seconds: float) -> dict[st
             batch_tokens=BATCH_TOKENS,
             compile="off",
         )
-        return finetune_pairs(PairsSettings.parse(values), out)
+        return finetune_pairs(PairsSettings.parse(values), out, on_step=told)
 
     try:
-        figures = for_seconds(once, seconds, run / family / "translation")
+        figures = for_seconds(learn, seconds, run / family / "translation")
     except InputError as error:
         return {"refused": str(error)}
     lm = LanguageModel.load(run / family / "translation")
-    told: dict[str, Any] = {"steps": figures["steps"]}
-    for into, prefix in PREFIX.items():
-        asked = questions(parts.test, into, SENTENCES)
-        said = [a.text.strip() for a in lm.generate([prefix + each for each in asked], max_tokens=48)]
-        most = max(map(len, asked.values()))
-        references = [[ways[at] if at < len(ways) else None for ways in asked.values()] for at in range(most)]
-        told[into] = BLEU().corpus_score(said, references).score
-        first = next(iter(asked))
-        told[f"{into}_sample"] = {"source": first, "said": said[0], "wanted": asked[first]}
-    return told
+    return {"steps": figures["steps"], **translated(lm, parts.test, SENTENCES, beams=1)}
 
 
 def classification(family: str, run: Path) -> dict[str, float]:
@@ -247,7 +241,11 @@ def compare(run: Path, seconds: float, width: int, count: int) -> dict[str, Any]
 
 def show(family: str, row: dict[str, Any]) -> None:
     found, pairs = row["gaps"], row["translation"]
-    bleu = "none" if "refused" in pairs else f"{pairs['es']:.1f} into Spanish, {pairs['en']:.1f} into English"
+    bleu = (
+        "none"
+        if "refused" in pairs
+        else " · ".join(f"{pairs[into]['bleu']:.1f} into {into}" for into in PREFIX)
+    )
     print(
         f"{family}: {row['parameters']:,} parameters, {row['steps']} steps · gaps: perplexity "
         f"{found['perplexity']:.1f} (frequencies {found['unigram_perplexity']:.1f}), {found['accuracy']:.1%} right "

@@ -94,19 +94,16 @@ def by_reward(body: Path, epochs: float) -> Judge:
 
     def judge(learned: Sequence[Pair], judged: Sequence[Pair], folder: Path) -> Right:
         data = folder.with_suffix(".jsonl")
-        rows = ((list(row.prompt), row.chosen, row.rejected) for row in learned)
-        write_jsonl(data, (dict(zip(("prompt", "chosen", "rejected"), row, strict=True)) for row in rows))
+        write_jsonl(
+            data, ({"prompt": row.prompt, "chosen": row.chosen, "rejected": row.rejected} for row in learned)
+        )
         values = dict(model=body, data=data, epochs=epochs, context=CONTEXT, seed=SEED)
         train_reward(RewardSettings.parse(values), folder)
-        return margins(folder, judged)
+        asked = [(row.prompt, text) for row in judged for text in (row.chosen, row.rejected)]
+        rewards_P2 = RewardModel.load(folder).rewards(asked).mean(0).reshape(-1, 2)
+        return preferred(np.nan_to_num(rewards_P2[:, 0] - rewards_P2[:, 1]))
 
     return judge
-
-
-def margins(reward: Path, rows: Sequence[Pair]) -> Right:
-    asked = [(row.prompt, text) for row in rows for text in (row.chosen, row.rejected)]
-    rewards_P2 = RewardModel.load(reward).rewards(asked).mean(0).reshape(-1, 2)
-    return preferred(np.nan_to_num(rewards_P2[:, 0] - rewards_P2[:, 1]))
 
 
 def preferred(margins: Sequence[float] | np.ndarray) -> Right:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from benchmarks import alignment
+from benchmarks import alignment, grpo_speed
 
 from fragua.files import read_json
 from tests.tiny_model import write_tiny
@@ -14,7 +14,7 @@ from tests.tiny_model import write_tiny
 
 def test_every_cell_runs_once_and_its_figures_are_of_its_questions(tmp_path: Path) -> None:
     model = write_tiny(tmp_path / "model", context=256)
-    given = dict(seeds=(0,), model=model, runs=tmp_path / "runs", picture=tmp_path / "over.png", peer=False)
+    given = dict(seeds=(0,), model=model, runs=tmp_path / "runs", picture=tmp_path / "over.png")
     found = alignment.main(**given, size=replace(alignment.SMOKE, exam=4))  # type: ignore[arg-type]
     figures = found["figures"]
     wanted = {
@@ -37,6 +37,7 @@ def test_every_cell_runs_once_and_its_figures_are_of_its_questions(tmp_path: Pat
 def test_steps_of_both_trainers_are_timed(tmp_path: Path) -> None:
     pytest.importorskip("trl")
     model = write_tiny(tmp_path / "model", context=256)
-    told = alignment.speed(model, tmp_path / "speed.json", replace(alignment.SMOKE, speed_steps=2))
-    assert len(told["ours"]) == len(told["trl"]) == 3 and min(told["ours"] + told["trl"]) > 0
-    assert told["spread"][0] <= told["ratio"] <= told["spread"][1]
+    told = grpo_speed.main(model, steps=2)
+    speeds, (low, high) = told["samples_per_s"], told["ratio_spread"]["samples_per_s"]
+    assert len(speeds["fragua"]) == len(speeds["trl"]) == 3 and min(speeds["fragua"] + speeds["trl"]) > 0
+    assert low <= told["ratios"]["samples_per_s"] <= high

@@ -185,10 +185,8 @@ def train_reward(settings: RewardSettings, out: str | Path, on_step: OnRow | Non
             texts = [text for row in train for text in row.answers]
             with torch.no_grad():
                 raw_N = raw_rewards(model, texts).cpu().double().numpy()
-            scale = fitted(
-                raw_N, [text.words for text in texts], settings.correct_length, levels, settings.context
-            )
-            save_head(model, scale, folder)
+            scale = fitted(raw_N, [text.words for text in texts], settings.correct_length, levels)
+            save_head(model, scale.model_copy(update={"context": settings.context}), folder)
             lineage = {"parents": [parent(settings.model)], "feedback": settings.data.name}
             finish(folder, model, tokenizer, "reward", figures, lineage, sorted(tokenizer.stop_ids))
         members.append(folder)

@@ -75,19 +75,11 @@ def read(
     tokenizer: Tokenizer, model: Model, prompt: Messages, answer: str, context: int | None = None
 ) -> Text | None:
     """Decoders read the chat, encoders the prompt's words and the answer as a pair, of `context` tokens at most: a
-    longer prompt loses its first turns, an encoder's its first words. None where it does not fit even so."""
+    longer prompt loses its first turns, an encoder's its first tokens. None where it does not fit even so."""
     words, room = max(1, len(answer.split())), min(context or model.config.context, model.config.context)
     if isinstance(model, Encoder):
-        asked = " ".join(str(message["content"]) for message in prompt).split()
-        over = len(tokenizer.framed(" ".join(asked), answer).ids) - room
-        if over > 0:
-            lengths = np.cumsum([len(ids) for ids in tokenizer.encode_batch(asked)])
-            asked = asked[int(np.searchsorted(lengths, over)) + 1 :]
-        while len((framed := tokenizer.framed(" ".join(asked), answer)).ids) > room:
-            if not asked:
-                return None
-            asked = asked[1:]
-        return Text(np.array(framed.ids), np.array(framed.types), words)
+        framed = tokenizer.framed_end("\n".join(str(message["content"]) for message in prompt), answer, room)
+        return framed and Text(np.array(framed.ids), np.array(framed.types), words)
     turns = list(prompt)
     while turns:
         tokens = tokenizer.encode_chat([*turns, {"role": "assistant", "content": answer}])
@@ -178,13 +170,7 @@ def scaled(raw_N: np.ndarray, words: Sequence[int], scale: Scale) -> np.ndarray:
     return rewards_N
 
 
-def fitted(
-    raw_N: np.ndarray,
-    words: Sequence[int],
-    correct_length: bool,
-    levels: int = 0,
-    context: int | None = None,
-) -> Scale:
+def fitted(raw_N: np.ndarray, words: Sequence[int], correct_length: bool, levels: int = 0) -> Scale:
     """The scale on which these answers' rewards have mean 0 and deviation 1 (Ziegler et al. 2019, 1909.08593, 2.1);
     with `correct_length` the least-squares slope on log words is taken off first."""
     log_N = np.log(words)
@@ -192,8 +178,7 @@ def fitted(
     slope = float(np.cov(raw_N, log_N, bias=True)[0, 1] / spread) if correct_length and spread > 0 else 0.0
     kept_N = raw_N - slope * log_N
     deviation = float(kept_N.std()) or 1.0
-    bias = float(-kept_N.mean()) / deviation
-    return Scale(gain=1 / deviation, bias=bias, slope=slope, levels=levels, context=context)
+    return Scale(gain=1 / deviation, bias=float(-kept_N.mean()) / deviation, slope=slope, levels=levels)
 
 
 def save_head(model: Model, scale: Scale, directory: Path) -> None:

@@ -110,14 +110,24 @@ class Tokenizer:
             places.append(pieces[at][2] if inside else None)
         return Framed(encoding.ids, encoding.type_ids), places
 
-    def _framed(self, text: str, pair: str | None, limit: int | None) -> tokenizers.Encoding:
+    def framed_end(self, text: str, pair: str, limit: int) -> Framed | None:
+        """As `framed`, but what is too long loses the beginning of `text`; None where `pair` leaves no room for it."""
+        try:
+            encoding = self._framed(text, pair, limit, strategy="only_first", direction="left")
+        except Exception as error:  # the library's own, which has no name
+            if "Truncation error" not in str(error):
+                raise
+            return None
+        return Framed(encoding.ids, encoding.type_ids)
+
+    def _framed(self, text: str, pair: str | None, limit: int | None, **how: str) -> tokenizers.Encoding:
         for each in (text, pair or ""):
             _valid(each)
         backend = self._reading_specials
         if limit is None:
             backend.no_truncation()
         else:
-            backend.enable_truncation(limit)
+            backend.enable_truncation(limit, **how)
         return backend.encode(text, pair)
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:

@@ -31,8 +31,9 @@ from fragua.training.objectives import NextToken, Objective
 from fragua.training.seq2seq import open_pairs, pair_sampler, pairs_objective
 from fragua.training.trainer import OnRow, Trainer, Training
 
-PEAKS: dict[str, float] = {"bert": 0.0018, "roberta": 0.0018, "xlnet": 0.0018, "gpt2": 0.005, "t5": 0.0028}
-"""Muon's rate at a width of 256 where it is not 0.015: norms that stand behind the sum bear less (decision 0014)."""
+PEAK = 0.015
+PEAKS = {"bert": 0.0018, "roberta": 0.0018, "xlnet": 0.0018, "gpt2": 0.005, "t5": 0.0028}
+"""Muon's rate at a width of 256, and of the families that bear less (docs/decisions/0014)."""
 PROMPTS = [{"lang": "es", "text": "Había una vez"}, {"lang": "en", "text": "Once upon a time"}]
 
 
@@ -87,17 +88,23 @@ class PretrainSettings(Settings):
             return 0
         return min(copying.STEPS, self.steps // 4) if self.copying_steps is None else self.copying_steps
 
-    def training(self, width: int) -> Training:
+    def rates(self, config: Stack) -> dict[str, float]:
+        """Shares of the learning rate where it is derived: before a tied head with a scale (T5) the embedding is as
+        much larger, and so are its steps. A rate that is given is everybody's."""
+        scaled = config.tied and config.output_scale != 1.0 and self.learning_rate is None
+        return {"transformer.embedding.weight": 1 / config.output_scale} if scaled else {}
+
+    def training(self, config: Stack) -> Training:
         """The trainer's settings; the learning rate falls with the root of the width. One that goes on reading gets a
         third of it."""
-        peak = 0.003 if self.optimizer == "adamw" else PEAKS.get(self.family, 0.015)
+        peak = 0.003 if self.optimizer == "adamw" else PEAKS.get(config.family, PEAK)
         peak *= 1 / 3 if self.model else 1
         return Training.parse(
             dict(
                 steps=self.steps,
                 batch_tokens=self.batch_tokens,
                 micro_rows=self.micro_rows,
-                learning_rate=self.learning_rate or round(peak * (256 / width) ** 0.5, 6),
+                learning_rate=self.learning_rate or round(peak * (256 / config.width) ** 0.5, 6),
                 optimizer=self.optimizer,
                 weight_decay=self.weight_decay,
                 warmup_steps=max(5, min(40, self.steps // 20)),
@@ -110,12 +117,6 @@ class PretrainSettings(Settings):
                 checkpoint_every_s=self.checkpoint_every_s,
             )
         )
-
-
-def large_embedding(config: Stack) -> dict[str, float]:
-    """Where a scale stands before a tied head (T5), the embedding is as much larger, and so are its steps."""
-    scaled = config.tied and config.output_scale != 1.0
-    return {"transformer.embedding.weight": 1 / config.output_scale} if scaled else {}
 
 
 def pretrain(
@@ -148,7 +149,7 @@ def pretrain(
         data["model"] = weights_digest(settings.model)
     model = load_model(settings.model) if settings.model else _new(settings, tokenizer)
     config = model.config
-    training = settings.training(config.width)
+    training = settings.training(config)
     kept = settings.model_dump(mode="json", exclude={"corpus", "tokenizer", "model"})
     claim(out, "base", kept, data)
     if figures := finished_figures(out):
@@ -178,7 +179,7 @@ def pretrain(
         label="pretrain",
         context=context,
         sample=sample,
-        rates=large_embedding(config),
+        rates=settings.rates(config),
         on_step=on_step,
         on_sample=on_sample,
     )
