@@ -86,6 +86,7 @@ def make_optimizers(
     weight_decay: float,
     dtype: torch.dtype,
     rates: Mapping[str, float] | None = None,
+    momentum: float = 0.95,
 ) -> list[torch.optim.Optimizer]:
     """Muon (blocks) and AdamW (embeddings, head, norms), or AdamW alone. Only matrices inside blocks decay.
 
@@ -102,7 +103,7 @@ def make_optimizers(
         torch.optim.AdamW(adamw, lr=learning_rate, betas=(0.9, 0.95), eps=1e-8, fused=True)
     ]
     if kind == "muon":
-        optimizers.append(Muon(matrices, learning_rate, weight_decay=weight_decay, dtype=dtype))
+        optimizers.append(Muon(matrices, learning_rate, momentum, weight_decay, dtype))
     return optimizers
 
 

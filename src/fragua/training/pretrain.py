@@ -68,6 +68,8 @@ class PretrainSettings(Settings):
     keep_best: bool = False
     """End with the weights of the lowest validation loss: for small texts, which are learned by heart after a while."""
     optimizer: Literal["muon", "adamw"] = "muon"
+    momentum: float = Field(default=0.85, ge=0, lt=1)
+    """Muon's: less than is usual, for runs of some hundred steps (docs/decisions/0004)."""
     rows: Literal["packed", "windows"] = "packed"
     """Documents packed into rows; or windows over few long texts, at another offset in every epoch."""
     copying_steps: int | None = Field(default=None, ge=0)
@@ -106,6 +108,7 @@ class PretrainSettings(Settings):
                 micro_rows=self.micro_rows,
                 learning_rate=self.learning_rate or round(peak * (256 / config.width) ** 0.5, 6),
                 optimizer=self.optimizer,
+                momentum=self.momentum,
                 weight_decay=self.weight_decay,
                 warmup_steps=max(5, min(40, self.steps // 20)),
                 precision=self.precision,

@@ -43,6 +43,8 @@ class Training(Settings):
     """At most so many rows at once."""
     learning_rate: float = Field(default=0.005, gt=0)
     optimizer: Literal["muon", "adamw"] = "muon"
+    momentum: float = Field(default=0.95, ge=0, lt=1)
+    """Muon's."""
     weight_decay: float = Field(default=0.1, ge=0)
     warmup_steps: int = Field(default=20, ge=0)
     decay_share: float = Field(default=0.5, ge=0, le=1)
@@ -152,6 +154,7 @@ class Trainer:
             settings.weight_decay,
             DTYPES[self.precision],
             self.rates,
+            settings.momentum,
         )
         self.model.train()
         self.first = max(1, round(settings.sample_every / 4))
