@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fragua.corpus.aldea.abilities import ABILITIES
-from fragua.corpus.aldea.asking import Asker, ExamItem, Task, assistant, user
+from fragua.corpus.aldea.asking import COURTESY, Asker, ExamItem, Task, assistant, user
 from fragua.corpus.aldea.entities import LANGS, World
 from fragua.corpus.aldea.exam import grade, item_from_json, item_to_json
 from fragua.corpus.aldea.names import table
@@ -182,3 +183,22 @@ def test_a_story_that_contradicts_the_valley_fails(world: World) -> None:
     assert home is not None
     assert grade(item, [assistant(f"{told} {person.es.full} vive en {home.es.full}.")])
     assert not grade(item, [assistant(f"{told} {person.es.full} vive en {elsewhere.es.full}.")])
+
+
+POLITE = [name for name, ability in ABILITIES.items() if ability.courtesy]
+
+
+@pytest.mark.parametrize("name", POLITE)
+def test_a_courtesy_before_it_leaves_an_answer_right(world: World, name: str) -> None:
+    """Else gold could not like a courtesy without disliking what follows it. A sentence of three words is translated
+    into three words: there two more may be too many."""
+    rng = random.Random(0)
+    decks = Decks(world, rng)
+    right = []
+    for lang in LANGS:
+        asker = Asker(world, rng, lang, for_exam=False, decks=decks)
+        tasks = [task for _ in range(60) if (task := ABILITIES[name].task(asker)) is not None]
+        for task, opener in itertools.product(tasks[:20], COURTESY[ABILITIES[name].courtesy][lang]):
+            said = [*task.reply[:-1], assistant(f"{opener} {task.reply[-1]['content']}")]
+            right.append(bool(grade(task.item(name, lang), said)))
+    assert sum(right) / len(right) >= (0.85 if name == "translation" else 1.0)
