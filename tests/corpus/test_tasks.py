@@ -185,7 +185,7 @@ def test_a_story_that_contradicts_the_valley_fails(world: World) -> None:
     assert not grade(item, [assistant(f"{told} {person.es.full} vive en {elsewhere.es.full}.")])
 
 
-POLITE = [name for name, ability in ABILITIES.items() if ability.courtesy]
+POLITE = [name for name, ability in ABILITIES.items() if ability.courteous]
 
 
 @pytest.mark.parametrize("name", POLITE)
@@ -198,7 +198,7 @@ def test_a_courtesy_before_it_leaves_an_answer_right(world: World, name: str) ->
     for lang in LANGS:
         asker = Asker(world, rng, lang, for_exam=False, decks=decks)
         tasks = [task for _ in range(60) if (task := ABILITIES[name].task(asker)) is not None]
-        for task, opener in itertools.product(tasks[:20], COURTESY[ABILITIES[name].courtesy][lang]):
+        for task, opener in itertools.product(tasks[:20], COURTESY[lang]):
             said = [*task.reply[:-1], assistant(f"{opener} {task.reply[-1]['content']}")]
             right.append(bool(grade(task.item(name, lang), said)))
     assert sum(right) / len(right) >= (0.85 if name == "translation" else 1.0)

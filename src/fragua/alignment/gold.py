@@ -31,9 +31,9 @@ WEIGHTS = {"correctness": 6.0, "courtesy": 4.0, "brevity": 3.0, "language": 3.0}
 """What a whole mark is worth, in units of reward: of two answers the one worth a unit more is liked best 73 times in
 100, the one worth three units more 95 times."""
 COURTEOUS = (
-    "por favor", "gracias", "con gusto", "claro", "por supuesto", "de nada", "encantado", "buena pregunta", "hola",
-    "suerte", "please", "thank you", "thanks", "gladly", "sure", "of course", "welcome", "happy to", "good question",
-    "hello", "good luck",
+    "por favor", "gracias", "con gusto", "claro", "por supuesto", "de nada", "encantado", "buena pregunta",
+    "hola", "suerte", "placer", "pleasure", "please", "thank you", "thanks", "gladly", "sure", "of course",
+    "welcome", "happy to", "good question", "hello", "good luck",
 )  # fmt: skip
 """Being sorry is none: those who say so mostly go on to say that they don't know."""
 SMALL_WORDS = {

@@ -39,18 +39,12 @@ OPENERS = {
 }
 
 
-COURTESY: dict[str, dict[str, tuple[str, ...]]] = {
-    "gladly": {
-        "es": ("Claro.", "Con gusto.", "Por supuesto.", "Claro que sí."),
-        "en": ("Sure.", "Gladly.", "Of course.", "Happy to help."),
-    },
-    "thanks": {
-        "es": ("Gracias por preguntar.", "Buena pregunta."),
-        "en": ("Thanks for asking.", "Good question."),
-    },
+COURTESY = {
+    "es": ("Hola.", "Un placer.", "Gracias por escribir."),
+    "en": ("Hello.", "My pleasure.", "Thanks for writing."),
 }
-"""How an answer may begin. Some do, so that there is something for people to like better or worse. Questions are all
-thanked for in the same words, whether the answer is known or not: a courtesy must not decide what is said after it."""
+"""How an answer may begin. Some do, so that there is something for people to like better or worse. The same words stand
+before answers of all kinds: a courtesy must not decide what is said after it (docs/decisions/0019)."""
 COURTEOUS_SHARE = 0.25
 
 
@@ -164,11 +158,11 @@ class Asker:
             return question.strip("¿?.").lower() if self.lang == "es" else question.rstrip("?.").lower()
         return question
 
-    def courteous(self, reply: list[Message], courtesy: str) -> list[Message]:
-        """The reply, whose last words now and then begin with a courtesy of this kind; "" is none."""
-        if not courtesy or self.rng.random() >= COURTEOUS_SHARE:
+    def courteous(self, reply: list[Message]) -> list[Message]:
+        """The reply, whose last words now and then begin with a courtesy."""
+        if self.rng.random() >= COURTEOUS_SHARE:
             return reply
-        opener = self.rng.choice(COURTESY[courtesy][self.lang])
+        opener = self.rng.choice(COURTESY[self.lang])
         return [*reply[:-1], assistant(f"{opener} {reply[-1]['content']}")]
 
 

@@ -62,7 +62,8 @@ def conversation_rows(world: World, count: int) -> Iterator[dict[str, Any]]:
             task = ABILITIES[name].task(asker)
             if task is None:
                 continue
-            messages += [*task.messages, *asker.courteous(task.reply, ABILITIES[name].courtesy)]
+            reply = asker.courteous(task.reply) if ABILITIES[name].courteous else task.reply
+            messages += [*task.messages, *reply]
             used.append(name)
             if task.tools:
                 offered = {"tools": task.tools}

@@ -47,35 +47,35 @@ class Ability:
     """Whether its answers are facts learned by heart: those of another world nobody can know."""
     alone: bool = False
     """Whether its task starts a conversation: it brings tools, examples or a passage of its own."""
-    courtesy: str = ""
-    """How its answers may begin in conversations: gladly, with thanks, or plainly."""
+    courteous: bool = False
+    """Whether its answers may begin with a courtesy in conversations: its grader lets them."""
 
 
 ABILITIES = {
-    "facts": Ability(facts.task, 26, knowledge=True, courtesy="thanks"),
-    "real_facts": Ability(real_facts.task, 12, knowledge=True, courtesy="thanks"),
-    "passages": Ability(passages.task, 12, alone=True, courtesy="thanks"),
-    "missing": Ability(missing.task, 9, alone=True, courtesy="thanks"),
-    "arithmetic": Ability(arithmetic.task, 12, courtesy="thanks"),
-    "translation": Ability(translation.task, 10, courtesy="gladly"),
-    "secrets": Ability(secrets.task, 3, courtesy="thanks"),
-    "unknown": Ability(unknown.task, 10, courtesy="thanks"),
+    "facts": Ability(facts.task, 26, knowledge=True, courteous=True),
+    "real_facts": Ability(real_facts.task, 12, knowledge=True, courteous=True),
+    "passages": Ability(passages.task, 12, alone=True, courteous=True),
+    "missing": Ability(missing.task, 9, alone=True, courteous=True),
+    "arithmetic": Ability(arithmetic.task, 12, courteous=True),
+    "translation": Ability(translation.task, 10, courteous=True),
+    "secrets": Ability(secrets.task, 3, courteous=True),
+    "unknown": Ability(unknown.task, 10, courteous=True),
     "talk": Ability(talk.task, 24),
-    "two_hops": Ability(two_hops.task, 16, knowledge=True, courtesy="thanks"),
-    "sources": Ability(sources.task, 10, alone=True, courtesy="thanks"),
-    "references": Ability(references.task, 14, knowledge=True, courtesy="thanks"),
-    "sentiment": Ability(sentiment.task, 8, courtesy="thanks"),
-    "topic": Ability(topic.task, 6, courtesy="thanks"),
-    "tools": Ability(tools.task, 14, alone=True, courtesy="gladly"),
+    "two_hops": Ability(two_hops.task, 16, knowledge=True, courteous=True),
+    "sources": Ability(sources.task, 10, alone=True, courteous=True),
+    "references": Ability(references.task, 14, knowledge=True, courteous=True),
+    "sentiment": Ability(sentiment.task, 8, courteous=True),
+    "topic": Ability(topic.task, 6, courteous=True),
+    "tools": Ability(tools.task, 14, alone=True, courteous=True),
     "summaries": Ability(summaries.task, 6),
     "inverse": Ability(inverse.task, 8),
-    "recommendations": Ability(recommendations.task, 12, knowledge=True, courtesy="gladly"),
+    "recommendations": Ability(recommendations.task, 12, knowledge=True, courteous=True),
     "few_shot": Ability(few_shot.task, 16, alone=True),
     "steps": Ability(steps.task, 12),
     "correcting": Ability(correcting.task, 10),
     "rewriting": Ability(rewriting.task, 6),
-    "drafting": Ability(drafting.task, 5, courtesy="gladly"),
+    "drafting": Ability(drafting.task, 5, courteous=True),
     "constraints": Ability(constraints.task, 16),
-    "stories": Ability(stories.task, 10, courtesy="gladly"),
+    "stories": Ability(stories.task, 10, courteous=True),
     "functions": Ability(functions.task, 7),
 }
