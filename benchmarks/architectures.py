@@ -263,7 +263,7 @@ def draw_picture(table: dict[str, dict[str, Any]], path: Path) -> None:
         "gaps filled rightly": lambda row: row["gaps"]["accuracy"],
         "written pairs of words that are known": lambda row: row["writing"]["known_pairs"],
         "translation, BLEU (mean of both ways)": lambda row: statistics.mean(
-            row["translation"].get(into, 0.0) for into in PREFIX
+            row["translation"][into]["bleu"] if into in row["translation"] else 0.0 for into in PREFIX
         ),
         f"TREC with {LABELS} labels": lambda row: row["classification"]["accuracy"],
     }
