@@ -109,11 +109,7 @@ def main(
         wins = [row["loop"][number - 1]["win_rate"]["value"] for row in told]
         figures[f"loop_round_{number}_win_rate"] = _spread(wins)
     figures["ppo_kl_nats"] = bootstrap(np.concatenate([row["ppo"]["kl"] for row in told]))
-    figures["bon_kl_nats"] = {
-        "value": best_of_kl(BEST_OF),
-        "low": best_of_kl(BEST_OF),
-        "high": best_of_kl(BEST_OF),
-    }
+    figures["bon_kl_nats"] = dict.fromkeys(("value", "low", "high"), best_of_kl(BEST_OF))
     for name in ("before", "after"):
         right = np.concatenate([row["multistep"][name] for row in told])
         figures[f"grpo_multistep_{name}"] = bootstrap(right)

@@ -80,9 +80,7 @@ def test_probabilities_are_told_on_hover(served: Served, look: Look) -> None:
 
 def test_an_answer_can_be_stopped(served: Served, look: Look) -> None:
     page = look(served.url)
-    page.get_by_label("Temperature").fill(
-        "0"
-    )  # drawn at random this model may stop at once; greedily it goes on
+    page.get_by_label("Temperature").fill("0")  # greedily this model goes on; drawn, it may stop at once
     say(page, "Go on", tokens=8000)
     page.locator(".turn.assistant.busy").wait_for()
     page.get_by_role("button", name="Stop").click()

@@ -34,10 +34,28 @@ def test_chunked_cross_entropy_and_its_gradients_are_torchs(
 
 
 @pytest.mark.parametrize("shape", [(3, 40, 16), (2, 16, 40), (1, 24, 24)])
-def test_newton_schulz_brings_singular_values_near_one(shape: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_orthogonalised_singular_values_are_near_one_and_their_vectors_stay(
+    shape: tuple[int, int, int], dtype: torch.dtype
+) -> None:
+    matrix = 1e-6 * torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    left, before, right = torch.linalg.svd(matrix, full_matrices=False)
+    within = left.mT @ orthogonalise(matrix, dtype) @ right.mT
+    after = within.diagonal(dim1=1, dim2=2)
+    large = before > 0.02 * before.amax(1, keepdim=True)
+    assert after[large].min() > 0.65 and after.max() < 1.3
+    assert (within - torch.diag_embed(after)).abs().max() < (1e-4 if dtype == torch.float32 else 0.05)
+
+
+@pytest.mark.parametrize("shape", [(3, 40, 16), (2, 16, 40), (1, 24, 24)])
+def test_newton_schulz_brings_all_singular_values_near_one(shape: tuple[int, int, int]) -> None:
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     values = torch.linalg.svdvals(orthogonalise(matrix, torch.float32))
     assert values.min() > 0.6 and values.max() < 1.3
+
+
+def test_no_gradient_is_no_step() -> None:
+    assert orthogonalise(torch.zeros(1, 4, 6), torch.float32).eq(0).all()
 
 
 def test_muon_steps_as_torchs_muon_does() -> None:
