@@ -18,38 +18,46 @@ TURNS = [{"role": "user", "content": "Hola"}, {"role": "assistant", "content": "
 Tells = Callable[..., str]
 
 
-@pytest.fixture
-def folder(tmp_path: Path, tiny_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with what people give by mistake, and a good `model`, `corpus` and `tokenizer`."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "empty.txt").touch()
-    (tmp_path / "empty.jsonl").touch()
-    (tmp_path / "latin1.txt").write_bytes("Mañana".encode("latin-1"))
-    (tmp_path / "mixed.txt").write_bytes("Mañana".encode("latin-1") + "Mañana".encode())
-    (tmp_path / "text.txt").write_text("Había una vez una niña.", encoding="utf-8")
-    (tmp_path / "broken.jsonl").write_text('{"text": "uno"}\n{"text": \n', encoding="utf-8")
-    (tmp_path / "other.jsonl").write_text('{"body": "uno", "n": 3}\n', encoding="utf-8")
-    (tmp_path / "key.toml").write_text("[pretrain]\ndept = 3\n", encoding="utf-8")
-    (tmp_path / "syntax.toml").write_text("minutes = = 3\n", encoding="utf-8")
-    write_jsonl(tmp_path / "asked.jsonl", [{"messages": TURNS}, {"messages": TURNS[:1]}])
-    write_jsonl(tmp_path / "one.jsonl", [{"messages": TURNS}])
-    write_jsonl(tmp_path / "pairs.jsonl", [{"source": "uno", "target": "one"}] * 2)
-    write_jsonl(tmp_path / "long.jsonl", [{"source": "uno " * 200, "target": "one"}] * 2)
-    write_jsonl(tmp_path / "same.jsonl", [{"text": "uno", "label": "x"}] * 4)
-    write_jsonl(tmp_path / "labels.jsonl", [{"text": "uno", "label": label} for label in "xyxy"])
-    write_jsonl(tmp_path / "role.jsonl", [{"messages": [{"role": "wizard", "content": "?"}, *TURNS]}])
+@pytest.fixture(scope="module")
+def mistakes(tmp_path_factory: pytest.TempPathFactory, tiny_dir: Path) -> Path:
+    """What people give by mistake, and a good `model`, `corpus` and `tokenizer`."""
+    folder = tmp_path_factory.mktemp("mistakes")
+    (folder / "empty.txt").touch()
+    (folder / "empty.jsonl").touch()
+    (folder / "latin1.txt").write_bytes("Mañana".encode("latin-1"))
+    (folder / "mixed.txt").write_bytes("Mañana".encode("latin-1") + "Mañana".encode())
+    (folder / "text.txt").write_text("Había una vez una niña.", encoding="utf-8")
+    (folder / "broken.jsonl").write_text('{"text": "uno"}\n{"text": \n', encoding="utf-8")
+    (folder / "other.jsonl").write_text('{"body": "uno", "n": 3}\n', encoding="utf-8")
+    (folder / "key.toml").write_text("[pretrain]\ndept = 3\n", encoding="utf-8")
+    (folder / "syntax.toml").write_text("minutes = = 3\n", encoding="utf-8")
+    write_jsonl(folder / "asked.jsonl", [{"messages": TURNS}, {"messages": TURNS[:1]}])
+    write_jsonl(folder / "one.jsonl", [{"messages": TURNS}])
+    write_jsonl(folder / "pairs.jsonl", [{"source": "uno", "target": "one"}] * 2)
+    write_jsonl(folder / "long.jsonl", [{"source": "uno " * 200, "target": "one"}] * 2)
+    write_jsonl(folder / "same.jsonl", [{"text": "uno", "label": "x"}] * 4)
+    write_jsonl(folder / "labels.jsonl", [{"text": "uno", "label": label} for label in "xyxy"])
+    write_jsonl(folder / "role.jsonl", [{"messages": [{"role": "wizard", "content": "?"}, *TURNS]}])
     for split in ("train", "validation"):
-        write_jsonl(tmp_path / "corpus" / f"{split}.jsonl", [{"text": "el hierro canta"}] * 20)
-    train_tokenizer(["el hierro canta"] * 20, 300).save(tmp_path / "tokenizer")
-    shutil.copytree(tiny_dir, tmp_path / "model")
-    shutil.copytree(tiny_dir, tmp_path / "cut")
-    weights = tmp_path / "cut" / "model.safetensors"
+        write_jsonl(folder / "corpus" / f"{split}.jsonl", [{"text": "el hierro canta"}] * 20)
+    train_tokenizer(["el hierro canta"] * 20, 300).save(folder / "tokenizer")
+    shutil.copytree(tiny_dir, folder / "model")
+    shutil.copytree(tiny_dir, folder / "cut")
+    weights = folder / "cut" / "model.safetensors"
     os.truncate(weights, weights.stat().st_size // 2)
-    shutil.copytree(tiny_dir, tmp_path / "foreign")
+    shutil.copytree(tiny_dir, folder / "foreign")
     config = json.loads((tiny_dir / "config.json").read_text("utf-8"))
-    (tmp_path / "foreign" / "config.json").write_text(json.dumps(config | {"model_type": "mamba"}), "utf-8")
-    shutil.copytree(tiny_dir, tmp_path / "unfinished")
-    (tmp_path / "unfinished" / "model.safetensors").unlink()
+    (folder / "foreign" / "config.json").write_text(json.dumps(config | {"model_type": "mamba"}), "utf-8")
+    shutil.copytree(tiny_dir, folder / "unfinished")
+    (folder / "unfinished" / "model.safetensors").unlink()
+    return folder
+
+
+@pytest.fixture
+def folder(mistakes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder of its own with all of them."""
+    shutil.copytree(mistakes, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
     return tmp_path
 
 

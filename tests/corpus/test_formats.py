@@ -226,7 +226,7 @@ class Hub(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         files: dict[str, bytes] = self.server.files  # type: ignore[attr-defined]
         name = self.path.partition("/resolve/main/")[2]
-        told = [{"type": "file", "path": each, "size": len(files[each]), "oid": "0" * 40} for each in files]
+        told = {"id": "o/n", "siblings": [{"rfilename": each} for each in files]}
         body = json.dumps(told).encode() if self.path.startswith("/api/") else files[name]
         self.send_response(404 if "/o/n" not in self.path else 200)
         etag = f'"{hashlib.sha256(name.encode()).hexdigest()}"'

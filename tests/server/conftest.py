@@ -73,6 +73,7 @@ def look(browser: Browser) -> Iterator[Look]:
             )
             page.goto(url)
             page.wait_for_selector("#content")
+            page.wait_for_function("window.did_handshake")  # until then events may overtake each other
             return page
 
         yield open_page

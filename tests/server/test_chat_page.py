@@ -65,6 +65,22 @@ def test_a_conversation_is_held_kept_and_found_again(served: Served, look: Look)
     assert page.locator(".ask textarea").input_value() == "Once upon a time"
 
 
+OVERTAKEN = """() => {
+  const field = document.querySelector(".ask textarea");
+  window.did_handshake = false;  // as while the page is still connecting: an event waits some milliseconds
+  field.value = "sent at once";
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+  window.did_handshake = true;
+  document.querySelector(".ask .send").click();
+}"""
+
+
+def test_what_is_sent_while_the_page_connects_is_not_lost(served: Served, look: Look) -> None:
+    page = look(served.url)
+    page.evaluate(OVERTAKEN)
+    page.locator(".turn.user").get_by_text("sent at once").wait_for(timeout=20_000)
+
+
 def test_probabilities_are_told_on_hover(served: Served, look: Look) -> None:
     page = look(served.url)
     say(page, "Hello")

@@ -1,7 +1,5 @@
 """`fragua align`: from people's comparisons to a model that they prefer."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any
 

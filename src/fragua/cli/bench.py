@@ -1,7 +1,5 @@
 """`fragua bench NAME`: a program of `benchmarks/`: its ratios printed, its JSON written with the machine beside it."""
 
-from __future__ import annotations
-
 import contextlib
 import importlib
 import json as json_module

@@ -1,7 +1,5 @@
 """`fragua corpus`: build a corpus from files, write the embedded world, look at what a corpus holds."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """`fragua export`: a model in another form."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

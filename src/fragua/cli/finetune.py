@@ -1,7 +1,5 @@
 """`fragua finetune`: an assistant from conversations, answers from pairs of texts, or a head from labelled rows."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, get_args

@@ -1,7 +1,5 @@
 """`fragua generate`: continues a text, shown as it is written."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """`fragua import`: somebody else's file as a model directory."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

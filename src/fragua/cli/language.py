@@ -1,7 +1,5 @@
 """The language in which the terminal speaks, Spanish or English."""
 
-from __future__ import annotations
-
 import os
 
 from fragua.errors import InputError

@@ -1,7 +1,5 @@
 """The command `fragua`: mounts the commands, and turns every error into one line and an exit code."""
 
-from __future__ import annotations
-
 import errno
 import sys
 

@@ -1,7 +1,5 @@
 """`fragua plan`: what a run would make and take, before anything starts."""
 
-from __future__ import annotations
-
 import typer
 
 RECIPE = typer.Argument("laptop", help="A builtin recipe (laptop, smoke) or a TOML file.")

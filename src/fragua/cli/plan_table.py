@@ -1,7 +1,5 @@
 """A plan as a table for the terminal."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`fragua pretrain`: a base model from a corpus and a tokenizer."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any
 

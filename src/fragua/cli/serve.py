@@ -1,7 +1,5 @@
 """`fragua serve`: OpenAI's interface and the pages, on one port."""
 
-from __future__ import annotations
-
 import json as json_module
 import os
 import sys

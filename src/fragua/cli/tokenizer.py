@@ -1,7 +1,5 @@
 """`fragua tokenizer`: learn a tokenizer from a corpus."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import typer

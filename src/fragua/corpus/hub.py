@@ -11,6 +11,8 @@ from fragua.corpus.opening import suffix
 from fragua.errors import InputError
 
 SCHEME = "hf:"
+TIMEOUT_S = 10
+"""Of the first question. It is asked once: without a connection nobody should wait for its repetitions."""
 MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 
 
@@ -55,7 +57,9 @@ def _downloaded(
         raise InputError(f"names no {what}", source, "hf:owner/name")
     api, repo = HfApi(endpoint=endpoint), f"{owner}/{name}"
     try:
-        names = sorted(filter(wanted, api.list_repo_files(repo, repo_type=kind)))
+        ask = api.model_info if kind == "model" else api.dataset_info
+        files = ask(repo, timeout=TIMEOUT_S).siblings or ()
+        names = sorted(filter(wanted, (file.rfilename for file in files)))
         return [Path(api.hf_hub_download(repo, path, repo_type=kind)) for path in names]
     except Exception as error:  # whatever it is: the client raises its own, its transport's and the system's
         told = " ".join(str(error).split())[:160] or type(error).__name__

@@ -59,9 +59,11 @@ def frame(request: Request, title: str, lang: Lang, *styles: Path) -> Iterator[N
         yield
 
 
-def button(label: str, on_click: Callable[[], object], key: str = "", style: str = "") -> Element:
+def button(label: str, on_click: Callable[[], object] | None, key: str = "", style: str = "") -> Element:
     """A button that says its key; `style`: 'strong' or 'plain'."""
-    made = ui.element("button").classes(f"button {style}").on("click", on_click)
+    made = ui.element("button").classes(f"button {style}")
+    if on_click is not None:
+        made.on("click", on_click)
     made.props["type"] = "button"
     with made:
         words("span", label)
@@ -71,13 +73,14 @@ def button(label: str, on_click: Callable[[], object], key: str = "", style: str
     return made
 
 
-def writing(label: str, value: str, on_input: Callable[[str], None], rows: int) -> Element:
+def writing(label: str, value: str, on_input: Callable[[str], None] | None, rows: int) -> Element:
     """A field of several lines with its label above; `on_input` is given its text as it changes."""
     with ui.element("label").classes("labelled"):
         words("span", label)
         made = ui.element("textarea").classes("field")
         made.props.update(value=value, rows=rows)
-        made.on("input", lambda event: on_input(event.args), js_handler="(e) => emit(e.target.value)")
+        if on_input is not None:
+            made.on("input", lambda event: on_input(event.args), js_handler="(e) => emit(e.target.value)")
     return made
 
 

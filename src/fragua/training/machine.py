@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import shutil
@@ -52,8 +53,12 @@ def measure(path: str | Path = ".") -> dict[str, Any]:
 
 def matrix_peaks(seconds: float = 0.5) -> dict[Precision, float]:
     """FLOP/s of large square products by precision: the fastest of several, taken in turn, so that a machine that is
-    busy for a moment does not favour one of them."""
-    on = device()
+    busy for a moment does not favour one of them. Measured once a process and number of threads."""
+    return _peaks(seconds, device(), torch.get_num_threads())
+
+
+@functools.cache
+def _peaks(seconds: float, on: torch.device, threads: int) -> dict[Precision, float]:
     size = 8192 if on.type == "cuda" else 1024
     sizes: dict[Precision, int] = {name: _bearable(name, size, on) for name in DTYPES}
     inputs = {name: torch.randn(n, n, device=on).to(DTYPES[name]) for name, n in sizes.items()}

@@ -33,6 +33,9 @@ FOLDER = Path(__file__).parent
 TOP = 5
 """Likeliest tokens that are told of each."""
 REDRAW_S = 0.08
+FIELD = "document.querySelector('.ask textarea').value"
+SENDING = f"() => emit({FIELD})"
+"""The text goes with the click: two events may change places while the page is still connecting."""
 TITLE = 60
 SAMPLING = {"temperature": 0.7, "top_p": 0.95, "max_tokens": 512}
 
@@ -67,7 +70,6 @@ class ChatPage:
         self.hosting, self.conversations, self.say, self.feedback = hosting, conversations, say, feedback
         self.visitor, self.held = visitor, held
         self.turn: Turn | None = None
-        self.text = ""
         self.probabilities = False
         with ui.element("div").classes("chat"):
             self.list = _region("nav", say("Conversaciones", "Conversations"))
@@ -94,18 +96,16 @@ class ChatPage:
         with ui.element("div").classes("ask"):
             self.wrong = words("p", "").classes("wrong")
             self.wrong.props["role"] = "alert"
-            self.field = writing(say("Tu mensaje", "Your message"), "", self._typed, 3)
+            self.field = writing(say("Tu mensaje", "Your message"), "", None, 3)
             with ui.element("div").classes("row"):
-                self.send_button = button(say("Enviar", "Send"), self.send, style="strong send")
+                self.send_button = button(say("Enviar", "Send"), None, style="strong send")
+                self.send_button.on("click", lambda event: self.send(event.args), js_handler=SENDING)
                 self.stop_button = button(say("Detener", "Stop"), self.stop, key="Escape")
                 self.stop_button.set_visibility(False)
                 self.sure_button = button(
                     say("Probabilidades", "Probabilities"), self._turn_probabilities, "p", "plain"
                 )
                 self.sure_button.props["aria-pressed"] = "false"
-
-    def _typed(self, text: str) -> None:
-        self.text = text
 
     def _draw_list(self) -> None:
         self.list.clear()
@@ -264,12 +264,12 @@ class ChatPage:
             self.held.messages.pop()
         await self._answer()
 
-    async def send(self) -> None:
-        if self.turn is not None or not self.text.strip():
+    async def send(self, text: str) -> None:
+        if self.turn is not None or not text.strip():
             return
-        self.held.messages.append({"role": "user", "content": self.text})
+        self.held.messages.append({"role": "user", "content": text})
         if not self.held.title:
-            self.held.title = " ".join(self.text.split())[:TITLE]
+            self.held.title = " ".join(text.split())[:TITLE]
         self._write("")
         self._keep()
         ui.navigate.history.replace(f"/chat/{self.held.id}")
@@ -280,9 +280,8 @@ class ChatPage:
             self.turn.abort()
 
     def _write(self, text: str) -> None:
-        self.text = text
         self.field.run_method("focus")
-        ui.run_javascript(f"document.querySelector('.ask textarea').value = {_quoted(text)}")
+        ui.run_javascript(f"{FIELD} = {_quoted(text)}")
 
     def _keep(self) -> None:
         self.conversations.write(self.visitor, self.held)
