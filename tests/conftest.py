@@ -10,12 +10,16 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
     from fragua.inference.language_model import LanguageModel
 
 ROOT = Path(__file__).resolve().parent.parent
+
+hypothesis.settings.register_profile("fragua", deadline=None)  # a busy machine is slow, not wrong
+hypothesis.settings.load_profile("fragua")
 
 
 @pytest.fixture(scope="session")

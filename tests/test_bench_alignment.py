@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from benchmarks import alignment, grpo_speed
@@ -14,8 +15,11 @@ from tests.tiny_model import write_tiny
 
 def test_every_cell_runs_once_and_its_figures_are_of_its_questions(tmp_path: Path) -> None:
     model = write_tiny(tmp_path / "model", context=256)
-    given = dict(seeds=(0,), model=model, runs=tmp_path / "runs", picture=tmp_path / "over.png")
-    found = alignment.main(**given, size=replace(alignment.SMOKE, exam=4))  # type: ignore[arg-type]
+    size = replace(alignment.SMOKE, comparisons=8, items=4, exam=4, rollouts=8, batch=4)
+    given: dict[str, Any] = dict(
+        model=model, runs=tmp_path / "runs", size=size, picture=tmp_path / "over.png"
+    )
+    found = alignment.main((0,), **given)
     figures = found["figures"]
     wanted = {
         "ppo_win_rate", "dpo_win_rate", "bon_win_rate", "shuffled_win_rate", "gold_ceiling_win_rate", "ppo_kl_nats",
@@ -30,7 +34,7 @@ def test_every_cell_runs_once_and_its_figures_are_of_its_questions(tmp_path: Pat
         tmp_path / "over.png"
     ).stat().st_size > 9000
     made = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
-    assert alignment.main(**given, size=replace(alignment.SMOKE, exam=4))["figures"] == figures  # type: ignore[arg-type]
+    assert alignment.main((0,), **given)["figures"] == figures
     assert made == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
 
 

@@ -49,7 +49,8 @@ def test_a_style_is_learned_from_choices(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data_dir: Path
 ) -> None:
     rows, held_out = style.sst2(data_dir)
-    monkeypatch.setattr(style, "sst2", lambda _: (rows[:1200], held_out[:100]))
+    monkeypatch.setattr(style, "sst2", lambda _: (rows[:600], held_out[:40]))
+    monkeypatch.setattr("fragua.learning.transfer.FEW_STEPS", 10)
     size = replace(style.SMOKE, labelled=60)
     told = style.main(tmp_path, size, tmp_path / "style.png")["table"]
     assert list(told) == ["0", "8", "labeller"]
@@ -76,6 +77,7 @@ def test_families_are_asked_what_they_can_do(
     for name, value in changes.items():
         monkeypatch.setattr(architectures, name, value)
     monkeypatch.setattr(architectures, "read_tatoeba", lambda: pairs)
+    monkeypatch.setattr("fragua.learning.transfer.FEW_STEPS", 10)
     told = architectures.main(0.5, tmp_path / "run", 16, 20, tmp_path / "tree.png")
     table = told["table"]
     assert list(table) == ["gpt2", "bert"] and "does not write" in table["bert"]["translation"]["refused"]

@@ -25,7 +25,7 @@ def program() -> ModuleType:
     return module
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.binary(min_size=8, max_size=200), st.binary(min_size=6, max_size=6), st.integers(1, 6))
 def test_the_probabilities_of_the_next_byte_sum_to_one(
     program: ModuleType, learned: bytes, before: bytes, order: int

@@ -34,7 +34,7 @@ TEXTS = st.sampled_from(
 PAIRS = st.lists(st.builds(Sentences, TEXTS, TEXTS), min_size=1, max_size=25, unique=True)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(PAIRS, st.integers(1, 4), st.integers(0, 4), st.integers(0, 9))
 def test_no_sentence_nor_its_normal_form_is_in_two_parts(
     pairs: list[Sentences], test: int, development: int, seed: int
@@ -46,7 +46,7 @@ def test_no_sentence_nor_its_normal_form_is_in_two_parts(
         assert not (forms[0] & forms[1] or forms[0] & forms[2] or forms[1] & forms[2])
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(PAIRS)
 def test_components_are_those_of_a_walk_from_sentence_to_sentence(pairs: list[Sentences]) -> None:
     found = components(pairs).tolist()

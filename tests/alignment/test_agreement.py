@@ -34,7 +34,7 @@ def test_the_published_example(level: Level, alpha: float) -> None:
     assert found.low is not None and found.high is not None and found.low < found.alpha < found.high
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(2, 4).flatmap(
         lambda raters: st.lists(

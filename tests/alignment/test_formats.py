@@ -39,7 +39,7 @@ PROMPT = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(PROMPT, TEXT, TEXT), min_size=1, max_size=4))
 def test_every_form_comes_back_as_it_was(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[Any, str, str]]

@@ -49,7 +49,7 @@ SKIP = {"kind": "skip"}
 TIE = {"kind": "comparison", "verdict": "tie"}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.integers(1, 12),
     st.sampled_from([0.0, 0.3, 1.0]),

@@ -27,7 +27,7 @@ def thumbs(number: int, text: str = "") -> Verdict:
     return event
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.text(max_size=20), min_size=1, max_size=5), st.integers(0, 10_000))
 def test_whatever_is_cut_off_only_the_last_line_is_lost_and_it_is_named(texts: list[str], cut: int) -> None:
     import tempfile

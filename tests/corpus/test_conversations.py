@@ -97,7 +97,7 @@ JSON = st.recursive(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(JSON)
 def test_no_row_makes_the_reader_crash(tmp_path: Path, row: Any) -> None:
     with suppress(FraguaError):

@@ -84,7 +84,7 @@ def test_a_page_of_a_few_words_is_read_too(tmp_path: Path) -> None:
     assert texts(tmp_path / "a.htm") == ["Hola, niña."]
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(TEXT, min_size=1, max_size=5), delimiter=st.sampled_from(",;\t|"))
 def test_tables_give_back_every_cell(tmp_path: Path, rows: list[str], delimiter: str) -> None:
     """What Python's csv and pyarrow wrote comes back, whatever is in the cells."""

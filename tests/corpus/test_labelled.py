@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
@@ -85,7 +85,6 @@ def test_a_word_without_a_tag_and_a_file_of_another_kind_are_named(tmp_path: Pat
 TAGS = st.lists(st.sampled_from(["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]), max_size=12)
 
 
-@settings(deadline=None)
 @given(TAGS)
 def test_spans_are_those_of_seqeval(tags: list[str]) -> None:
     entities = pytest.importorskip(

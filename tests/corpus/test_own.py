@@ -138,7 +138,7 @@ def test_documents_without_sentences_are_refused(tmp_path: Path) -> None:
         write_own([str(tmp_path / "a.txt")], tmp_path / "out", BuildSettings())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(20, 180), min_size=3, max_size=25), st.sets(st.integers(0, 24), max_size=3))
 def test_alignment_finds_pairs_around_sentences_that_one_side_lacks(sizes: list[int], lost: set[int]) -> None:
     """Lengths alone decide, so what is paired must be of like length, in order, and each once."""

@@ -102,7 +102,7 @@ def test_masking_twice_changes_nothing(text: str) -> None:
 # ---- duplicates
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 12), max_size=40), st.integers(1, 8))
 def test_exact_duplicates_are_those_of_a_set(values: list[int], slice_rows: int) -> None:
     """Against the plain way, also when sorted in slices of a few rows."""
@@ -159,7 +159,7 @@ def test_near_duplicates_are_dropped_and_counted_with_an_example(tmp_path: Path)
 # ---- decontamination
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.sampled_from("abcd"), max_size=40), st.lists(st.sampled_from("abcd"), max_size=20))
 def test_contamination_is_found_as_by_looking_everywhere(told: list[str], asked: list[str]) -> None:
     run = min(5, len(asked))

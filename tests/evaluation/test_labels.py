@@ -15,7 +15,7 @@ NAMES = ("a", "b", "c", "d")
 SEEDS = st.integers(0, 2**31)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(SEEDS, st.integers(1, 40))
 def test_accuracy_f1_and_log_loss_are_scikit_learns(seed: int, rows: int) -> None:
     metrics = pytest.importorskip("sklearn.metrics", reason="it is the oracle")
@@ -41,7 +41,7 @@ def test_calibration_by_hand() -> None:
     assert calibration(sure, np.arange(1000) < 750)["calibration_error"] == pytest.approx(0)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(SEEDS, st.integers(2, 40))
 def test_correlations_are_scipys(seed: int, rows: int) -> None:
     stats = pytest.importorskip("scipy.stats", reason="it is the oracle")
@@ -59,7 +59,6 @@ def test_correlations_are_scipys(seed: int, rows: int) -> None:
 TAGS = st.lists(st.sampled_from(["O", "B-PER", "I-PER", "B-LOC"]), min_size=1, max_size=8)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(TAGS, TAGS), min_size=1, max_size=5))
 def test_span_f1_is_seqevals(rows: list[tuple[list[str], list[str]]]) -> None:
     metrics = pytest.importorskip("seqeval.metrics", reason="it is the oracle")

@@ -71,7 +71,7 @@ def ending() -> Ending:
 
 
 @pytest.mark.parametrize("kind", ["t5", "gpt2"])
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     beams=st.integers(1, 5),
     penalty=st.sampled_from([0.0, 0.6, 1.0, 2.0, -1.0]),

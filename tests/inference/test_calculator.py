@@ -51,7 +51,7 @@ def fits(value: Fraction) -> bool:
 
 
 @given(expressions())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_every_expression_has_its_exact_value(case: tuple[str, Fraction | None]) -> None:
     text, expected = case
     try:
@@ -64,7 +64,7 @@ def test_every_expression_has_its_exact_value(case: tuple[str, Fraction | None])
 
 
 @given(st.lists(st.tuples(st.sampled_from(["+", "-", "*", "//", "%", "**"]), st.integers(0, 9)), max_size=5))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_precedence_and_signs_are_pythons(parts: list[tuple[str, int]]) -> None:
     """Without parentheses: Python's own reading of the same text (its `eval` is the oracle, on digits only)."""
     text = "-7" + "".join(
@@ -80,7 +80,7 @@ def test_precedence_and_signs_are_pythons(parts: list[tuple[str, int]]) -> None:
 
 
 @given(st.text(max_size=300))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_any_text_gets_a_short_answer(text: str) -> None:
     answer = calculate(text)
     assert answer and len(answer) < 2 * MAX_DIGITS + 60

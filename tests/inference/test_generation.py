@@ -62,7 +62,7 @@ def test_the_cache_changes_no_logit(lm: LanguageModel) -> None:
 
 
 @given(st.lists(st.lists(st.integers(6, 383), min_size=1, max_size=90), min_size=1, max_size=5))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_what_was_read_before_is_kept_only_where_it_agrees(lm: LanguageModel, texts: list[list[int]]) -> None:
     """One reader through texts that share a start or nothing: each time the logits of a fresh one."""
     reader, common = Reader(lm.model), texts[0]

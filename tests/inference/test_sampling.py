@@ -31,7 +31,7 @@ def logits(seed: int, rows: int = 3, vocab: int = 50) -> torch.Tensor:
     min_p=st.floats(0.0, 1.0),
     penalty=st.sampled_from([1.0, 0.7, 1.3]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_filters_keep_what_transformers_keeps(
     seed: int, temperature: float, top_k: int | None, top_p: float, min_p: float, penalty: float
 ) -> None:

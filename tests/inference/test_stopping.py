@@ -24,7 +24,7 @@ def cut_by_definition(text: str, stops: list[str]) -> str:
 
 
 @given(text=SMALL, stops=st.lists(st.text("abñ", min_size=1, max_size=4), max_size=3), cuts=st.data())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_the_cut_does_not_depend_on_the_pieces(text: str, stops: list[str], cuts: st.DataObject) -> None:
     stream, shown, left = StopStrings(stops), "", text
     while left:
@@ -54,7 +54,7 @@ def test_an_empty_stop_string_is_refused() -> None:
 
 
 @given(text=st.text(max_size=40))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_streamed_tokens_give_the_text_and_never_half_a_character(text: str) -> None:
     tokenizer = tiny_tokenizer()
     stream = TextStream(tokenizer.stream())
@@ -68,7 +68,7 @@ def test_streamed_tokens_give_the_text_and_never_half_a_character(text: str) -> 
     data=st.binary(max_size=12).map(lambda raw: raw.decode("latin-1")),
     stop=st.text("ñ😀a", min_size=1, max_size=3),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_stop_string_is_found_across_tokens(data: str, stop: str) -> None:
     tokenizer = tiny_tokenizer()
     text = data + stop + "tail"

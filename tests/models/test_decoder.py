@@ -88,7 +88,7 @@ def test_gradients_equal_those_of_transformers(tmp_path: Path) -> None:
     )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(cuts=st.lists(st.integers(1, 23), min_size=1, max_size=4, unique=True), rewind=st.integers(0, 10))
 def test_cached_steps_equal_one_pass(cuts: list[int], rewind: int) -> None:
     model = random_model()

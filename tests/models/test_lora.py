@@ -47,7 +47,6 @@ def stir(parameters: Iterator[Tensor] | list[Tensor], scale: float = 0.3) -> Non
 def each_peer(family: str, check: Callable[[Any, Path], None], examples: int = 3) -> None:
     @settings(
         max_examples=examples,
-        deadline=None,
         database=None,
         derandomize=True,
         phases=[Phase.generate],

@@ -72,7 +72,7 @@ def test_the_native_step_gives_the_decoders_logits(name: str) -> None:
 
 
 @needs_compiler
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.sampled_from(sorted(STACKS)), st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=8))
 def test_no_row_depends_on_the_rows_beside_it(name: str, steps: list[tuple[int, int]]) -> None:
     step, ids_BT = native(STACKS[name]), random_ids()

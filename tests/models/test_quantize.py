@@ -60,7 +60,7 @@ def test_weights_that_whole_numbers_can_say_stay_as_they_are() -> None:
 
 
 @needs_compiler
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.sampled_from(["float32", *KINDS]),
     st.integers(1, 14),

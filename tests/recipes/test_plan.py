@@ -28,7 +28,7 @@ def plan_for(minutes: float, tokens_per_s: float = 4000, **options: object) -> P
     return make_plan(load_recipe("laptop", settings_, minutes=minutes), speed_of(tokens_per_s), MACHINE)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.floats(3, 5000), st.floats(200, 1e6))
 def test_the_whole_life_fits_the_minutes(minutes: float, tokens_per_s: float) -> None:
     estimates = plan_for(minutes, tokens_per_s).estimates

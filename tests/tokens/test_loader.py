@@ -70,7 +70,7 @@ def everything(shards: Shards) -> Counter[tuple[int, int]]:
     return Counter((number(d, t), number(d, t + 1)) for d, n in enumerate(lengths) for t in range(n - 1))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(context=st.integers(5, 400), rows=st.integers(1, 9), seed=st.integers(0, 2**40))
 def test_an_epoch_shows_each_prediction_once(shards: Shards, context: int, rows: int, seed: int) -> None:
     loader = Loader(shards, context, seed)
@@ -84,7 +84,7 @@ def test_an_epoch_shows_each_prediction_once(shards: Shards, context: int, rows:
     assert predictions(evaluation_rows(shards, context, rows)) == everything(shards)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     context=st.integers(2, 300),
     before=st.lists(st.integers(1, 40), max_size=6),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import tokenizers
 from chat_samples import SENTENCES
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fragua.errors import InputError
@@ -166,7 +166,6 @@ def test_real_text_round_trips(real_tokenizer: Tokenizer, data_dir: Path) -> Non
         assert len(text.encode()) / len(ids) > floor
 
 
-@settings(deadline=None)
 @given(text=ANY_TEXT)
 def test_characters_are_one_token_each_and_what_is_unknown_its_bytes(text: str) -> None:
     known = set("".join(SENTENCES))

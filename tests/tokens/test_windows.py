@@ -34,7 +34,7 @@ def predicted(batch: Batch) -> list[int]:
     return batch.targets_BT[learned].tolist()
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(1, 64), st.integers(0, 5))
 def test_an_epoch_predicts_each_token_once_but_for_less_than_a_window(
     shards: Shards, context: int, seed: int
@@ -53,7 +53,7 @@ def test_an_epoch_predicts_each_token_once_but_for_less_than_a_window(
             assert missing == list(range(1, len(missing) + 1)) and len(missing) < context
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 200), st.integers(1, 9))
 def test_reading_goes_on_exactly(shards: Shards, done: int, rows: int) -> None:
     there, here = Windows(shards, 16, 3), Windows(shards, 16, 3)

@@ -16,7 +16,7 @@ from fragua.training.optimizers import Muon, block_matrices, make_optimizers, or
 from fragua.training.schedule import wsd
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(rows=st.integers(1, 40), chunk=st.integers(1, 50), ignored=st.integers(0, 40), seed=st.integers(0, 99))
 def test_chunked_cross_entropy_and_its_gradients_are_torchs(
     rows: int, chunk: int, ignored: int, seed: int

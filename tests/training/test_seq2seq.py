@@ -125,7 +125,7 @@ def test_transformers_finds_the_same_loss_and_padding_changes_nothing(
     assert sum(each.loss.item() for each in alone) == pytest.approx(found.loss.item(), rel=1e-4)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.lists(st.integers(2, 9), min_size=1, max_size=17), st.integers(1, 9), st.data())
 def test_every_epoch_has_every_pair_once_and_goes_on_from_a_number(
     tmp_path_factory: pytest.TempPathFactory, lengths: list[int], pool: int, data: st.DataObject

@@ -53,7 +53,7 @@ def alone(
     lookup=st.booleans(),
     runner=st.sampled_from(RUNNERS),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_an_answer_is_the_same_alone_and_in_any_company(
     kind: str,
     requests: list[tuple[int, int, int, int, int]],
@@ -129,7 +129,7 @@ texts = st.lists(st.integers(0, 1), min_size=PAGE, max_size=4 * PAGE).map(
 
 
 @given(st.lists(st.tuples(texts, st.booleans()), max_size=30), st.integers(2, 14))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_pages_are_found_by_their_tokens_and_never_lost(
     asked: list[tuple[list[int], bool]], count: int
 ) -> None:

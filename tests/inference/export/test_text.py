@@ -83,7 +83,7 @@ def test_hard_lines_and_many_random_ones_in_c(program: Program, tmp_path: Path, 
     lines = [line.replace("\n", "\r") for line in HARD]
 
     @given(st.lists(st.text(ALPHABET, max_size=40), max_size=40))
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @example(lines)
     def check(texts: list[str]) -> None:
         texts = [text.replace("\n", " \r") for text in texts]
@@ -97,7 +97,7 @@ def test_any_text_in_numpy(numpy_models: dict[str, tuple[Tokenizer, run.Model]],
     tokenizer, model = numpy_models[name]
 
     @given(st.text(ALPHABET, max_size=60))
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     def check(text: str) -> None:
         assert model.encode(text) == tokenizer.encode(text)
 

@@ -151,7 +151,7 @@ def test_the_text_ends_where_the_context_does(
 
 
 @given(arrays(np.float32, (3, 70), elements=st.floats(-100, 100, width=32)))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_int8_weights_are_within_half_a_step(w_RC: np.ndarray) -> None:
     back = run.Matrix(*quantize(w_RC, run.INT8)).rows([0, 1, 2])
     groups = in_groups(w_RC)
@@ -160,7 +160,7 @@ def test_int8_weights_are_within_half_a_step(w_RC: np.ndarray) -> None:
 
 
 @given(arrays(np.float32, (3, 70), elements=st.floats(-100, 100, width=32)))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_int4_weights_are_no_worse_than_plain_rounding(w_RC: np.ndarray) -> None:
     back = run.Matrix(*quantize(w_RC, run.INT4)).rows([0, 1, 2])
     groups = in_groups(w_RC)

@@ -85,7 +85,6 @@ def test_whatever_the_interfaces_own_page_allows_is_answered_without_a_5xx(here:
 
         @settings(
             max_examples=15,
-            deadline=None,
             database=None,
             derandomize=True,
             suppress_health_check=list(HealthCheck),
