@@ -44,7 +44,7 @@ def main(
     seeds: tuple[int, ...] = (0, 1, 2),
     model: Path | None = None,
     world: int = 0,
-    comparisons: int = 700,
+    comparisons: int = 2000,
     items: int = 300,
     exam: int = 600,
     runs: Path = Path("runs/preferences"),
@@ -139,7 +139,7 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--model", type=Path, help="an assistant; default: a laptop's life is lived first")
     parser.add_argument("--world", type=int, default=0, help="the world it has read about")
-    parser.add_argument("--comparisons", type=int, default=700)
+    parser.add_argument("--comparisons", type=int, default=2000)
     parser.add_argument("--items", type=int, default=300, help="held-out questions a seed")
     parser.add_argument("--exam", type=int, default=600)
     parser.add_argument("--runs", type=Path, default=Path("runs/preferences"))

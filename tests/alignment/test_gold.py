@@ -11,6 +11,7 @@ from fragua.alignment.audit import Duel, held_out_items
 from fragua.alignment.examples import pairs
 from fragua.alignment.feedback.events import examples, parse_event
 from fragua.alignment.gold import choose, gold_comparisons, gold_reward, marks, practice_items
+from fragua.corpus.aldea.asking import COURTESY
 from fragua.corpus.aldea.entities import World
 from fragua.corpus.aldea.exam import ExamItem, exam_items
 from fragua.corpus.aldea.world import build_world
@@ -38,6 +39,9 @@ def test_the_good_answer_is_worth_more_than_a_wrong_one_a_longer_one_or_none(ite
     for item in facts:
         good = str(item.gold[-1]["content"])
         assert marks(item, polite[item.lang] + good)["courtesy"] == 1.0
+        for opener in COURTESY[item.lang]:
+            assert marks(item, f"{opener} {good}")["courtesy"] == 1.0
+            assert marks(item, opener)["courtesy"] == marks(item, f"{opener} {opener}")["courtesy"] == 0.0
         assert marks(item, good + " " + good)["brevity"] < marks(item, good)["brevity"]
 
 

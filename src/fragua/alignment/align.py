@@ -56,7 +56,7 @@ class AlignSettings(How):
     def training(self, width: int, steps: int, row_tokens: int) -> Training:
         """The trainer's settings: AdamW at a rate that leaves what was learned before (docs/decisions/0019)."""
         every = self.evaluate_every or max(1, steps // 10)
-        return gentle(self, 0.00018 * (256 / width) ** 0.5, steps, row_tokens, evaluate_every=every)
+        return gentle(self, 0.00011 * (256 / width) ** 0.5, steps, row_tokens, evaluate_every=every)
 
 
 class Row(NamedTuple):

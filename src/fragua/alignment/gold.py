@@ -16,7 +16,7 @@ from pathlib import Path
 
 from fragua.alignment.feedback.events import Candidate, Comparison, Sampling
 from fragua.corpus.aldea.abilities import ABILITIES
-from fragua.corpus.aldea.asking import Asker, ExamItem, assistant
+from fragua.corpus.aldea.asking import COURTESY, Asker, ExamItem, assistant
 from fragua.corpus.aldea.entities import LANGS, World
 from fragua.corpus.aldea.exam import grade
 from fragua.corpus.aldea.graders.text import has_any, normal
@@ -50,12 +50,12 @@ GROUP_SEEDS = 1 << 16
 
 
 def marks(item: ExamItem, answer: str) -> dict[str, float]:
-    """Each from 0 to 1: right by the item's own grader; a courteous word; as short as the model answer; in its
-    language."""
+    """Each from 0 to 1: right by the item's own grader; a courteous word beside what is said; as short as the model
+    answer; in its language."""
     length, enough = len(answer.split()), len(str(item.gold[-1]["content"]).split())
     return {
         "correctness": float(bool(grade(item, [assistant(answer)]))),
-        "courtesy": float(has_any(normal(answer), COURTEOUS) is not None),
+        "courtesy": float(has_any(normal(answer), COURTEOUS) is not None and not _bare(answer)),
         "brevity": min(1.0, enough / length) if length else 0.0,
         "language": _in_language(answer, item),
     }
@@ -69,6 +69,13 @@ def choose(rewards: Sequence[float], rng: random.Random) -> int:
     """The number of one of them, each with the probability softmax(rewards): of two, Bradley and Terry's noise."""
     most = max(rewards)
     return rng.choices(range(len(rewards)), [math.exp(reward - most) for reward in rewards])[0]
+
+
+def _bare(answer: str) -> bool:
+    """Whether a courtesy is all there is: liked, it would be the shortest way to please."""
+    for opener in (*COURTESY["es"], *COURTESY["en"]):
+        answer = answer.replace(opener, "")
+    return not words(answer)
 
 
 def _in_language(text: str, item: ExamItem) -> float:
