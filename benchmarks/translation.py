@@ -14,7 +14,6 @@ and gone on with.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import time
@@ -33,6 +32,7 @@ from fragua.files import atomic_write, read_json, read_jsonl, write_json, write_
 from fragua.inference.language_model import LanguageModel
 from fragua.tokens.tokenizer import Tokenizer
 from fragua.tokens.train import train_tokenizer
+from fragua.training.machine import measure as machine
 from fragua.training.pretrain import PretrainSettings, pretrain
 from fragua.training.rate import measured_rate
 
@@ -301,5 +301,7 @@ if __name__ == "__main__":
     )
     parser.add_argument("--minutes", type=float, default=MINUTES)
     parser.add_argument("--run", type=Path)
+    parser.add_argument("--out", type=Path, default=RESULTS / "translation.json")
     given = parser.parse_args()
-    print(json.dumps(main(given.minutes, given.run), ensure_ascii=False))
+    found = main(given.minutes, given.run, picture=given.out.with_suffix(".png"))
+    write_json(given.out, {"name": "translation", "machine": machine(), **found})
