@@ -80,7 +80,7 @@ def test_scores_are_those_of_score(qwen: LanguageModel) -> None:
 @pytest.mark.parametrize("deterministic", [False, True])
 def test_embeddings_are_those_of_embed(qwen: LanguageModel, deterministic: bool) -> None:
     engine = Engine(qwen, step_tokens=8, deterministic=deterministic)
-    ticket = engine.submit(ids_of(qwen)[0], Sampling(max_tokens=3))
+    ticket = engine.submit(ids_of(qwen)[0], Sampling(max_tokens=3, ignore_end=True))
     found = engine.embed(PROMPTS, pooling="last")
     np.testing.assert_allclose(found, qwen.embed(PROMPTS, pooling="last"), atol=1e-5)
     assert engine.embed([]).shape == (0, qwen.model.config.width)
@@ -214,7 +214,7 @@ def test_threads_share_one_engine(qwen: LanguageModel) -> None:
 
 def test_an_unstarted_engine_serves_async_too(qwen: LanguageModel) -> None:
     async def ask() -> int:
-        ticket = Engine(qwen).submit(ids_of(qwen)[0], Sampling(max_tokens=5))
+        ticket = Engine(qwen).submit(ids_of(qwen)[0], Sampling(max_tokens=5, ignore_end=True))
         return sum([len(chunk.token_ids) async for chunk in ticket])
 
     assert asyncio.run(ask()) == 5
@@ -231,7 +231,8 @@ def test_a_model_that_breaks_tells_everybody_and_the_engine_goes_on(
         for ticket in tickets:
             with pytest.raises(RunError, match="not finite"):
                 ticket.result()
-    assert engine.generate(ids_of(qwen)[:1], Sampling(max_tokens=4))[0].completion_tokens == 4
+    whole = Sampling(max_tokens=4, ignore_end=True)
+    assert engine.generate(ids_of(qwen)[:1], whole)[0].completion_tokens == 4
     assert engine.metrics.pages_held == 0
 
 
@@ -256,7 +257,7 @@ def test_what_cannot_be_asked_is_one_clear_line(qwen: LanguageModel) -> None:
         Engine(qwen, max_running=0)
     with pytest.raises(InputError, match="cache_bytes"):
         Engine(qwen, cache_bytes=page)
-    short = Sampling(max_tokens=3)
+    short = Sampling(max_tokens=3, ignore_end=True)
     tickets = [engine.submit([7], short), engine.submit([7], short)]
     with pytest.raises(Busy, match="2 requests are waiting already"):
         engine.submit([7], short)
