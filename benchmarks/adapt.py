@@ -36,7 +36,7 @@ from fragua.evaluation.perplexity import perplexity, read_texts
 from fragua.files import read_json, read_jsonl, write_json, write_jsonl
 from fragua.inference.language_model import LanguageModel
 from fragua.training.finetune import FinetuneSettings, finetune
-from fragua.training.machine import measure
+from fragua.training.machine import write_result
 from fragua.training.pretrain import PretrainSettings, pretrain
 
 RESULTS = Path(__file__).parent / "results"
@@ -237,6 +237,4 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, default=RESULTS / "adapt.json")
     given = vars(parser.parse_args())
     out = given.pop("out")
-    told = {"name": "adapt", "machine": measure(), **main(**given)}
-    write_json(out, told)
-    print(json.dumps(told))
+    print(json.dumps(write_result("adapt", out, main(**given))))

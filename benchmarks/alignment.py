@@ -47,7 +47,7 @@ from fragua.evaluation.exam import run_exam
 from fragua.files import atomic_write, read_json, read_jsonl, write_json, write_jsonl
 from fragua.inference.language_model import LanguageModel
 from fragua.training.finetune import FinetuneSettings, finetune
-from fragua.training.machine import measure
+from fragua.training.machine import write_result
 
 FOLDER = Path(__file__).parent / "results"
 LABELS = (100, 500, 2000)
@@ -394,5 +394,5 @@ if __name__ == "__main__":
     given = parser.parse_args()
     figures = main(tuple(given.seeds), given.model, given.world, given.runs, SMOKE if given.smoke else Size())
     if not given.smoke:
-        write_json(FOLDER / "alignment.json", {"name": "alignment", "machine": measure(), **figures})
+        write_result("alignment", FOLDER / "alignment.json", figures)
     print(json.dumps(figures["figures"], indent=1))

@@ -42,7 +42,7 @@ from fragua.learning.transfer import TransferSettings, judge, transfer
 from fragua.models.presets import preset
 from fragua.tokens.train import train_tokenizer
 from fragua.training.finetune_pairs import PairsSettings, finetune_pairs
-from fragua.training.machine import measure
+from fragua.training.machine import write_result
 from fragua.training.pretrain import PretrainSettings, pretrain
 from fragua.training.rate import rate_of
 from fragua.training.trainer import OnRow
@@ -306,4 +306,4 @@ if __name__ == "__main__":
     parser.add_argument("--run", type=Path, default=Path("runs/bench-architectures"))
     given = parser.parse_args()
     found = main(given.seconds, given.run)
-    write_json(RESULTS / "architectures.json", {"name": "architectures", "machine": measure(), **found})
+    write_result("architectures", RESULTS / "architectures.json", found)

@@ -27,11 +27,11 @@ import pyppmd
 
 from fragua.corpus.build import build_corpus
 from fragua.errors import RunError
-from fragua.files import read_json, read_jsonl, write_json
+from fragua.files import read_json, read_jsonl
 from fragua.recipes.recipe import Recipe, load_recipe
 from fragua.recipes.report.data import read_rows
 from fragua.recipes.stages import texts_of
-from fragua.training.machine import measure
+from fragua.training.machine import write_result
 
 RESULTS = Path(__file__).parent / "results"
 PPMD_MEMORY = 1 << 30
@@ -245,6 +245,4 @@ if __name__ == "__main__":
     parser.add_argument("--without-model", action="store_true")
     given = parser.parse_args()
     figures = main(given.recipe, tuple(given.settings), given.run, not given.without_model)
-    figures = {"name": "compression", "machine": measure(), **figures}
-    write_json(RESULTS / "compression.json", figures)
-    print(json.dumps(figures))
+    print(json.dumps(write_result("compression", RESULTS / "compression.json", figures)))

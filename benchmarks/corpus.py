@@ -26,7 +26,7 @@ import numpy as np
 
 from fragua.errors import RunError
 from fragua.files import read_json, write_json, write_jsonl
-from fragua.training.machine import measure
+from fragua.training.machine import write_result
 
 RESULTS = Path(__file__).parent / "results"
 LIMIT_BYTES = 1 << 30
@@ -145,6 +145,5 @@ if __name__ == "__main__":
     parser.add_argument("--work", type=Path, default=Path("runs/bench-corpus"))
     parser.add_argument("--out", type=Path, default=RESULTS / "corpus.json")
     given = parser.parse_args()
-    figures = {"name": "corpus", "machine": measure(), **main(given.gigabytes, given.work)}
-    write_json(given.out, figures)
-    print(json.dumps(figures))
+    figures = main(given.gigabytes, given.work)
+    print(json.dumps(write_result("corpus", given.out, figures)))

@@ -140,7 +140,7 @@ def _fragua(*arguments: str) -> str:
 
 
 if __name__ == "__main__":
-    from fragua.training.machine import measure
+    from fragua.training.machine import write_result
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -153,5 +153,5 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, default=RESULT)
     told = parser.parse_args()
     figures = main(tuple(told.seeds), told.minutes, told.recipe, told.items, told.runs)
-    write_json(told.out, {"name": "exam", "machine": measure(), **figures})
+    write_result("exam", told.out, figures)
     print(json.dumps(figures["bounds"]))

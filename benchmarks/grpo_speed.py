@@ -23,8 +23,8 @@ from benchmarks.preferences import assistant
 from fragua.alignment.audit import held_out_items
 from fragua.alignment.optimise import OptimiseSettings, optimise
 from fragua.corpus.aldea.world import build_world
-from fragua.files import write_json, write_jsonl
-from fragua.training.machine import measure
+from fragua.files import write_jsonl
+from fragua.training.machine import write_result
 
 RESULTS = Path(__file__).parent / "results"
 ANSWERS, GROUP, TOKENS = 32, 8, 48
@@ -109,6 +109,5 @@ if __name__ == "__main__":
     parser.add_argument("--model", type=Path, help="an assistant; without one, one is made")
     parser.add_argument("--steps", type=int, default=12)
     given = parser.parse_args()
-    told = {"name": "grpo_speed", "machine": measure(), **main(given.model, given.steps)}
-    write_json(RESULTS / "grpo_speed.json", told)
+    told = write_result("grpo_speed", RESULTS / "grpo_speed.json", main(given.model, given.steps))
     print(json.dumps(told))

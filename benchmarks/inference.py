@@ -38,7 +38,6 @@ from benchmarks.two_files import THREADS, ask_peer, bandwidth, random_model
 
 import fragua
 from fragua.evaluation.perplexity import perplexity, read_texts
-from fragua.files import write_json
 from fragua.inference.engine import Engine, Sampling, TorchRunner
 from fragua.inference.export.convert import export_model
 from fragua.inference.language_model import LanguageModel
@@ -46,7 +45,7 @@ from fragua.models import Stack, decoder_config
 from fragua.models.native.library import library
 from fragua.models.quantize import weight_bytes
 from fragua.tokens.train import train_tokenizer
-from fragua.training.machine import EMULATED_FLOPS, matrix_peaks, measure
+from fragua.training.machine import EMULATED_FLOPS, matrix_peaks, write_result
 
 TEXT = "Había una vez un hidalgo que vivía en un lugar de la Mancha y leía 37 libros. Once upon a time. "
 PROMPT, PREFILL, REQUESTS, BATCH = 32, 512, 16, 8
@@ -313,10 +312,6 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=Size.rounds)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "inference.json")
     chosen = parser.parse_args()
-    figures = {
-        "name": "inference",
-        "machine": measure(),
-        **main(Size(chosen.rounds), chosen.model, chosen.data),
-    }
-    write_json(chosen.out, figures)
+    figures = main(Size(chosen.rounds), chosen.model, chosen.data)
+    write_result("inference", chosen.out, figures)
     print(json.dumps(figures["ratios"], indent=2))

@@ -27,7 +27,7 @@ from fragua.corpus.aldea.world import build_world
 from fragua.files import read_json, read_jsonl, write_json, write_jsonl
 from fragua.inference.language_model import LanguageModel
 from fragua.training.directory import weights_digest
-from fragua.training.machine import measure
+from fragua.training.machine import write_result
 
 RESULT = Path(__file__).parent / "results" / "labels.json"
 WAYS = ("disputed", "random")
@@ -160,5 +160,5 @@ if __name__ == "__main__":
     ):  # fmt: skip
         parser.add_argument(f"--{name}", type=kind, default=value)
     result = main(**vars(parser.parse_args()))
-    write_json(RESULT, {"name": "labels", "machine": measure(), **result})
+    write_result("labels", RESULT, result)
     print(json.dumps(result["figures"], indent=2))

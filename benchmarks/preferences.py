@@ -28,7 +28,7 @@ from fragua.corpus.aldea.world import build_world
 from fragua.evaluation.exam import run_exam
 from fragua.files import read_json, read_jsonl, write_json, write_jsonl
 from fragua.inference.language_model import LanguageModel
-from fragua.training.machine import measure
+from fragua.training.machine import write_result
 
 RESULT = Path(__file__).parent / "results" / "preferences.json"
 METHODS = {
@@ -146,5 +146,5 @@ if __name__ == "__main__":
     parser.add_argument("--runs", type=Path, default=Path("runs/preferences"))
     given = vars(parser.parse_args())
     figures = main(**given | {"seeds": tuple(given["seeds"])})
-    write_json(RESULT, {"name": "preferences", "machine": measure(), **figures})
+    write_result("preferences", RESULT, figures)
     print(json.dumps(figures["figures"], indent=1))

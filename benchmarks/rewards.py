@@ -38,7 +38,7 @@ from fragua.corpus.aldea.world import build_world
 from fragua.errors import InputError
 from fragua.files import digest_json, read_json, write_json, write_jsonl
 from fragua.inference.language_model import LanguageModel
-from fragua.training.machine import measure
+from fragua.training.machine import write_result
 
 RESULTS = Path(__file__).parent / "results"
 FOLDS, SEED = 5, 0
@@ -202,4 +202,4 @@ if __name__ == "__main__":
     parser.add_argument("--work", type=Path, default=Path("runs/bench-rewards"))
     parser.add_argument("--sets", nargs="*", choices=SETS, default=list(SETS))
     found = main(**vars(parser.parse_args()))
-    write_json(RESULTS / "rewards.json", {"name": "rewards", "machine": measure(), **found})
+    write_result("rewards", RESULTS / "rewards.json", found)

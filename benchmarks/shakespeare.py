@@ -32,7 +32,7 @@ from fragua.recipes.report.data import read_rows
 from fragua.recipes.stages import GIVEN_KEYS, texts_of
 from fragua.tokens.train import train_tokenizer
 from fragua.training.checkpoint import load_checkpoint, restore_tensors, save_checkpoint, tensors_of
-from fragua.training.machine import measure, throughput
+from fragua.training.machine import throughput, write_result
 from fragua.training.pretrain import PretrainSettings, pretrain
 
 RESULTS = Path(__file__).parent / "results"
@@ -287,6 +287,4 @@ if __name__ == "__main__":
     parser.add_argument("--work", type=Path, default=Path("runs/bench-shakespeare"))
     given = parser.parse_args()
     told = main(given.iterations, tuple(given.settings), given.work)
-    told = {"name": "shakespeare", "machine": measure(), **told}
-    write_json(RESULTS / "shakespeare.json", told)
-    print(json.dumps(told))
+    print(json.dumps(write_result("shakespeare", RESULTS / "shakespeare.json", told)))

@@ -34,7 +34,7 @@ from fragua.inference.language_model import LanguageModel
 from fragua.learning.transfer import TransferSettings, transfer
 from fragua.tokens.train import train_tokenizer
 from fragua.training.finetune import FinetuneSettings, finetune
-from fragua.training.machine import measure
+from fragua.training.machine import write_result
 from fragua.training.pretrain import PretrainSettings, pretrain
 
 RESULTS = Path(__file__).parent / "results"
@@ -250,5 +250,5 @@ if __name__ == "__main__":
         found = main(given.work, SMOKE, given.work / "style.png")
     else:
         found = main(given.work)
-        write_json(RESULTS / "style.json", {"name": "style", "machine": measure(), **found})
+        write_result("style", RESULTS / "style.json", found)
     print(json.dumps(found["table"], indent=1, ensure_ascii=False))

@@ -30,7 +30,7 @@ from fragua.inference.language_model import LanguageModel
 from fragua.learning.transfer import TransferSettings, judge, transfer
 from fragua.progress import console
 from fragua.tokens.train import train_tokenizer
-from fragua.training.machine import measure
+from fragua.training.machine import write_result
 from fragua.training.pretrain import PretrainSettings, pretrain
 
 RESULTS = Path(__file__).parent / "results"
@@ -279,5 +279,5 @@ if __name__ == "__main__":
     given = parser.parse_args()
     counts = tuple(count or None for count in given.labels) if given.labels else LABELS
     found = run(DATA, given.work, tuple(given.data), counts, given.seeds, tuple(given.ways), given.steps)
-    write_json(given.out, {"name": "transfer", "machine": measure(), **found})
+    write_result("transfer", given.out, found)
     draw_picture(found["table"], given.out.with_suffix(".png"))

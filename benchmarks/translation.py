@@ -32,7 +32,7 @@ from fragua.files import atomic_write, read_json, read_jsonl, write_json, write_
 from fragua.inference.language_model import LanguageModel
 from fragua.tokens.tokenizer import Tokenizer
 from fragua.tokens.train import train_tokenizer
-from fragua.training.machine import measure as machine
+from fragua.training.machine import write_result
 from fragua.training.pretrain import PretrainSettings, pretrain
 from fragua.training.rate import measured_rate
 
@@ -304,4 +304,4 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, default=RESULTS / "translation.json")
     given = parser.parse_args()
     found = main(given.minutes, given.run, picture=given.out.with_suffix(".png"))
-    write_json(given.out, {"name": "translation", "machine": machine(), **found})
+    write_result("translation", given.out, found)

@@ -39,7 +39,7 @@ def test_the_good_answer_is_worth_more_than_a_wrong_one_a_longer_one_or_none(ite
     for item in facts:
         good = str(item.gold[-1]["content"])
         assert marks(item, polite[item.lang] + good)["courtesy"] == 1.0
-        for opener in COURTESY[item.lang]:
+        for opener in (*COURTESY[item.lang], polite[item.lang].strip()):
             assert marks(item, f"{opener} {good}")["courtesy"] == 1.0
             assert marks(item, opener)["courtesy"] == marks(item, f"{opener} {opener}")["courtesy"] == 0.0
         assert marks(item, good + " " + good)["brevity"] < marks(item, good)["brevity"]

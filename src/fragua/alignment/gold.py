@@ -36,6 +36,8 @@ COURTEOUS = (
     "welcome", "happy to", "good question", "hello", "good luck",
 )  # fmt: skip
 """Being sorry is none: those who say so mostly go on to say that they don't know."""
+POLITE = (*(normal(opener) for openers in COURTESY.values() for opener in openers), *COURTEOUS)
+"""What is taken away to see whether anything else is said: longer phrases first."""
 SMALL_WORDS = {
     "es": "el la los las un una de del al en y es son fue con por para que se no su lo le me te mi tu está hay dice sé "
     "cuando donde quien como más muy pero o si",
@@ -73,9 +75,10 @@ def choose(rewards: Sequence[float], rng: random.Random) -> int:
 
 def _bare(answer: str) -> bool:
     """Whether a courtesy is all there is: liked, it would be the shortest way to please."""
-    for opener in (*COURTESY["es"], *COURTESY["en"]):
-        answer = answer.replace(opener, "")
-    return not words(answer)
+    rest = normal(answer)
+    for courtesy in POLITE:
+        rest = rest.replace(courtesy, " ")
+    return not words(rest)
 
 
 def _in_language(text: str, item: ExamItem) -> float:

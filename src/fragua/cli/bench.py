@@ -6,7 +6,7 @@ import json as json_module
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -22,14 +22,14 @@ def bench(
     json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Measure against a peer, side by side, in one run."""
-    from fragua.files import write_json
-    from fragua.training.machine import measure
+    from fragua.training.machine import write_result
 
     folder = _folder()
     program = _load(folder, name)
     with contextlib.redirect_stdout(sys.stderr):
-        figures: dict[str, Any] = {"name": name, "machine": measure(), **program.main()}
-    write_json(out or folder / "results" / f"{name}.json", figures)
+        measured = program.main()
+    path = out or folder / "results" / f"{name}.json"
+    figures = write_result(name, path, measured)
     if json:
         print(json_module.dumps(figures, ensure_ascii=False))
         return
@@ -38,7 +38,7 @@ def bench(
         print(f"{ratio}: {value:.2f} ({low:.2f} to {high:.2f})")
     for runner, share in figures.get("peak_share", {}).items():
         print(f"{runner}: {share:.0%} of the measured matrix peak")
-    print(f"written: {out or folder / 'results' / f'{name}.json'}")
+    print(f"written: {path}")
 
 
 def _folder() -> Path:

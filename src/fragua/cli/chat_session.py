@@ -1,5 +1,7 @@
 """One conversation at a terminal: commands, answers as they are written, and turns that no longer fit."""
 
+from __future__ import annotations
+
 import json
 import time
 from contextlib import suppress

@@ -1,5 +1,7 @@
 """What `fragua run` says at the end: stages and times, the two exams, a conversation, what to ask next."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 from typing import Any

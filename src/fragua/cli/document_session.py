@@ -1,5 +1,7 @@
 """A conversation in which every answer comes from documents, with the sentence that says so."""
 
+from __future__ import annotations
+
 from rich.console import Console
 from rich.text import Text
 

@@ -1,5 +1,7 @@
 """Labelling at a terminal, or line by line from a pipe: one key and Enter is a verdict."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable
 from contextlib import suppress

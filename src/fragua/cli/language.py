@@ -1,5 +1,7 @@
 """The language in which the terminal speaks, Spanish or English."""
 
+from __future__ import annotations
+
 import os
 
 from fragua.errors import InputError

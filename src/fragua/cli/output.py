@@ -1,5 +1,7 @@
 """What a command prints: one JSON object for programs, a small table for people."""
 
+from __future__ import annotations
+
 import json
 from typing import Any
 

@@ -1,5 +1,7 @@
 """A plan as a table for the terminal."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
 

@@ -1,5 +1,7 @@
 """What a model writes, made safe for a terminal."""
 
+from __future__ import annotations
+
 
 def clean(text: str) -> str:
     """Control characters, which could move the cursor or rename the window, are shown as U+FFFD."""

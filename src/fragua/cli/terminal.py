@@ -1,5 +1,7 @@
 """What a run shows while it lives: the plan, each stage as it begins and ends, what the model writes."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from rich.console import Console

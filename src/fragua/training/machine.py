@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import torch
 
+from fragua.files import write_json
 from fragua.models import Decoder, Stack, decoder_config, initialise
 from fragua.models.native.library import compiler
 
@@ -49,6 +50,13 @@ def measure(path: str | Path = ".") -> dict[str, Any]:
         "peak_flops": peaks,
         "precision": fastest(peaks),
     }
+
+
+def write_result(name: str, path: Path, figures: dict[str, Any]) -> dict[str, Any]:
+    """What a benchmark measured, as JSON, with its name and this machine beside it. Returns all of it."""
+    told = {"name": name, "machine": measure(), **figures}
+    write_json(path, told)
+    return told
 
 
 def matrix_peaks(seconds: float = 0.5) -> dict[Precision, float]:
