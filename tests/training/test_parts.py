@@ -33,6 +33,19 @@ def test_chunked_cross_entropy_and_its_gradients_are_torchs(
         torch.testing.assert_close(grad, wanted, atol=1e-5, rtol=1e-4)
 
 
+def test_cross_entropy_under_autocast_is_that_of_products_in_bfloat16() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x, weight = (torch.randn(n, 8, generator=generator, requires_grad=True) for n in (6, 23))
+    targets = torch.randint(0, 23, (6,), generator=generator)
+    with torch.autocast("cpu", torch.bfloat16):
+        ours = chunked_cross_entropy(x, weight, targets, 4)
+        theirs = F.cross_entropy((x @ weight.mT).float(), targets, reduction="sum")
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-5)
+    grads = torch.autograd.grad(ours, (x, weight))
+    for grad, wanted in zip(grads, torch.autograd.grad(theirs, (x, weight)), strict=True):
+        torch.testing.assert_close(grad, wanted, atol=0.05, rtol=0.05)
+
+
 @pytest.mark.parametrize("shape", [(3, 40, 16), (2, 16, 40), (1, 24, 24)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_orthogonalised_singular_values_are_near_one_and_their_vectors_stay(

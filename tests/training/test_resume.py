@@ -103,6 +103,14 @@ def test_the_model_learns_and_the_directory_is_whole(tiny: Path, tmp_path: Path)
     assert not (tmp_path / "m" / "checkpoints").exists()
 
 
+def test_it_learns_in_bfloat16_what_it_learns_in_float32(tiny: Path, tmp_path: Path) -> None:
+    losses = [
+        pretrain(settings_for(tiny, steps=40, precision=precision), tmp_path / precision)["validation_loss"]
+        for precision in ("float32", "bfloat16")
+    ]
+    assert losses[1] == pytest.approx(losses[0], abs=0.05)
+
+
 def test_micro_batches_change_nothing_but_rounding(tiny: Path, tmp_path: Path) -> None:
     losses = []
     for micro in (1, 2, 4):

@@ -16,6 +16,7 @@ from fragua.alignment.examples import Example, Messages, pairs, unpaired
 from fragua.alignment.gentle import gentle
 from fragua.alignment.preference import Compared, How, Preference
 from fragua.alignment.reading import read_feedback
+from fragua.alignment.replay import Replayed
 from fragua.errors import InputError
 from fragua.files import digest_file, digest_json
 from fragua.models import load_model
@@ -31,7 +32,7 @@ HELD_OUT = 20
 """One prompt in so many is not learned from, only measured on; of few, one."""
 
 
-class AlignSettings(How):
+class AlignSettings(How, Replayed):
     """What `fragua align` can be told; None is derived and printed."""
 
     model: Path
@@ -85,8 +86,9 @@ def align(settings: AlignSettings, out: str | Path, on_step: OnRow | None = None
     out = Path(out)
     tokenizer, weights = Tokenizer.load(settings.model), weights_digest(settings.model)
     examples = read_feedback(settings.data)
-    data = {"feedback": digest_file(settings.data), "model": weights}
-    claim(out, "assistant", settings.model_dump(mode="json", exclude={"model", "data", "reference"}), data)
+    data = {"feedback": digest_file(settings.data), "model": weights, **settings.replay_digest}
+    own = settings.model_dump(mode="json", exclude={"model", "data", "reference", "replay"})
+    claim(out, "assistant", own, data)
     if figures := finished_figures(out):
         return figures
     model = load_model(settings.model).to(device())
@@ -102,7 +104,13 @@ def align(settings: AlignSettings, out: str | Path, on_step: OnRow | None = None
     training = settings.training(model.config.width, steps, objective.context)
     announce(settings.method, model.config, training)
     trainer = Trainer(
-        model, objective, training, out, label=settings.method, on_step=on_step, context=objective.context
+        model,
+        settings.beside(objective, tokenizer, model.config.context, settings.seed, out),
+        training,
+        out,
+        label=settings.method,
+        on_step=on_step,
+        context=objective.context,
     )
     kind = "verdicts" if settings.method == "kto" else "pairs"
     figures = trainer.run() | {kind: len(rows)}

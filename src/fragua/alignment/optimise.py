@@ -16,6 +16,7 @@ from fragua.alignment import policy
 from fragua.alignment.align import HELD_OUT, split
 from fragua.alignment.asking import Asked
 from fragua.alignment.gentle import gentle
+from fragua.alignment.replay import Replayed
 from fragua.alignment.rewards import Judge
 from fragua.alignment.rollouts import Question, Record, fitting, read, read_records, write_records
 from fragua.alignment.rounds import Batch, Optimising, Round, draw, policy_loss
@@ -41,7 +42,7 @@ MOST_PROMPTS = 20_000
 """Of a world; then they are asked again."""
 
 
-class OptimiseSettings(Optimising, Asked):
+class OptimiseSettings(Optimising, Asked, Replayed):
     """What `fragua align --method ppo|grpo|rloo` can be told; None is derived and printed."""
 
     rounds: int = Field(default=30, gt=0)
@@ -248,7 +249,9 @@ def optimise(settings: OptimiseSettings, out: str | Path, on_step: OnRow | None 
     Returns the trainer's figures. Raises InputError for rewards or prompts that do not go together, and what `pretrain`
     raises."""
     out = Path(out)
-    claim(out, "assistant", *settings.claimed())
+    own, data = settings.claimed()
+    own.pop("replay")
+    claim(out, "assistant", own, data | settings.replay_digest)
     if figures := finished_figures(out):
         return figures
     tokenizer, judge = Tokenizer.load(settings.model), Judge(settings.parts)
@@ -265,7 +268,7 @@ def optimise(settings: OptimiseSettings, out: str | Path, on_step: OnRow | None 
     rates = {name: VALUE_RATE for name, _ in model.named_parameters() if name.startswith("value.")}
     trainer = Trainer(
         model,
-        objective,
+        settings.beside(objective, tokenizer, model.config.context, settings.seed, out),
         training,
         out,
         label=settings.method,

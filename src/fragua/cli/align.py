@@ -57,6 +57,11 @@ def train(
     ] = None,
     desirable: Annotated[float | None, typer.Option(help="kto: weight of good answers; 1.")] = None,
     undesirable: Annotated[float | None, typer.Option(help="kto: weight of bad answers; 1.")] = None,
+    replay: Annotated[
+        Path | None,
+        typer.Option(help="Conversations to learn again beside it, so that the model keeps what it can do."),
+    ] = None,
+    replay_weight: Annotated[float | None, typer.Option(help="Of their mean loss; 0.3.")] = None,
     epochs: Annotated[
         float | None, typer.Option(help="Times through the data, or through a round; 1, ppo: 4.")
     ] = None,

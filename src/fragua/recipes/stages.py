@@ -189,7 +189,13 @@ def _align(life: Life) -> dict[str, Any]:
     if not feedback.is_file():
         write_gold(assistant, world, plan.comparisons, plan.seed, feedback)
     settings = AlignSettings.parse(
-        {"model": out / "assistant", "data": feedback, "method": part.method, "seed": plan.seed}
+        {
+            "model": out / "assistant",
+            "data": feedback,
+            "method": part.method,
+            "seed": plan.seed,
+            "replay": out / "corpus" / "conversations.jsonl",
+        }
     )
     figures = align(settings, out / "aligned", on_step=life.watcher.step)
     aligned, exam = LanguageModel.load(out / "aligned"), read_exam(str(out / "corpus" / "exam.jsonl"))

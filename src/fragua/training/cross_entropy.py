@@ -28,7 +28,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             part = x_ND[places]
             loss, slope_NV = _softmax_slope(part @ weight_VD.mT, targets_N[places], smoothing)
             total += loss
-            grad_x_ND[places] = slope_NV @ weight_VD
+            grad_x_ND[places] = (slope_NV @ weight_VD).to(x_ND.dtype)  # autocast multiplies in bfloat16
             grad_weight_VD += slope_NV.mT @ part
         ctx.save_for_backward(grad_x_ND, grad_weight_VD)
         return total
