@@ -30,7 +30,7 @@ from fragua.errors import RunError
 from fragua.files import read_json, read_jsonl
 from fragua.recipes.recipe import Recipe, load_recipe
 from fragua.recipes.report.data import read_rows
-from fragua.recipes.stages import texts_of
+from fragua.recipes.work import texts_of
 from fragua.training.machine import write_result
 
 RESULTS = Path(__file__).parent / "results"

@@ -3,7 +3,8 @@
 An assistant's own answers are compared by Aldea's gold labeller, with its noise. From the same comparisons DPO, KTO
 and fine-tuning on the chosen each make a model; DPO also learns from verdicts drawn by lot. Each then answers held-out
 questions beside the assistant, and gold says without noise which answer is better, at temperature 1 and greedily; of
-answers of like length apart. The exam is sat before and after. What is finished is not done again.
+answers of like length apart. The exam is sat before and after. What is finished is not done again. As in a life's
+own stage, fine-tuning's conversations are learned again beside what is not learned by heart (--no-replay: alone).
 
     python benchmarks/preferences.py --seeds 0 1 2
 """
@@ -49,11 +50,13 @@ def main(
     items: int = 300,
     exam: int = 600,
     runs: Path = Path("runs/preferences"),
+    replay: bool = True,
 ) -> dict[str, Any]:
     """Runs what is missing. `figures` are of all seeds' questions together, at temperature 1; `seeds` holds each."""
     model = model or assistant(world, runs)
     told = {
-        seed: _seed(seed, model, world, comparisons, items, exam, runs / f"seed-{seed}") for seed in seeds
+        seed: _seed(seed, model, world, comparisons, items, exam, runs / f"seed-{seed}", replay)
+        for seed in seeds
     }
     figures: dict[str, Any] = {}
     for name in METHODS:
@@ -76,6 +79,7 @@ def main(
     return {
         "comparisons": comparisons,
         "questions": items,
+        "replay": replay,
         "figures": figures,
         "seeds": by_seed,
         "floors": FLOORS,
@@ -91,7 +95,14 @@ def assistant(world: int, runs: Path) -> Path:
 
 
 def _seed(
-    seed: int, model: Path, world: int, comparisons: int, items: int, exam: int, out: Path
+    seed: int,
+    model: Path,
+    world: int,
+    comparisons: int,
+    items: int,
+    exam: int,
+    out: Path,
+    replay: bool,
 ) -> dict[str, Any]:
     """Each method's wins and like lengths by question and temperature, and the exam's change by question."""
     result = out / "result.json"
@@ -105,7 +116,10 @@ def _seed(
     found: dict[str, Any] = {}
     for name, how in METHODS.items():
         values = {"model": model, "data": data["shuffled" if name == "shuffled" else "gold"], "seed": seed}
-        align(AlignSettings.parse(values | how | {"reference": out / "reference"}), out / name)
+        values |= {"reference": out / "reference"} | how
+        if replay and name != "chosen_sft":
+            values["replay"] = model.parent / "corpus" / "conversations.jsonl"
+        align(AlignSettings.parse(values), out / name)
         after = LanguageModel.load(out / name)
         duels = {t: Duel.of(asked, answer(after, asked, t, seed), old[t]) for t in TEMPERATURES}
         found[name] = {
@@ -144,6 +158,7 @@ if __name__ == "__main__":
     parser.add_argument("--items", type=int, default=300, help="held-out questions a seed")
     parser.add_argument("--exam", type=int, default=600)
     parser.add_argument("--runs", type=Path, default=Path("runs/preferences"))
+    parser.add_argument("--no-replay", dest="replay", action="store_false")
     given = vars(parser.parse_args())
     figures = main(**given | {"seeds": tuple(given["seeds"])})
     write_result("preferences", RESULT, figures)

@@ -29,7 +29,7 @@ from fragua.corpus.build import build_corpus
 from fragua.files import read_json, read_jsonl, write_json
 from fragua.recipes.recipe import Recipe, load_recipe
 from fragua.recipes.report.data import read_rows
-from fragua.recipes.stages import GIVEN_KEYS, texts_of
+from fragua.recipes.work import GIVEN_KEYS, texts_of
 from fragua.tokens.train import train_tokenizer
 from fragua.training.checkpoint import load_checkpoint, restore_tensors, save_checkpoint, tensors_of
 from fragua.training.machine import throughput, write_result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from fragua.models.config import Stack, decoder_config
@@ -32,20 +32,36 @@ class Costs:
     enough_text: float = 3.0e6  # tokens that are read before conversations get more than their least share
     data_share: float = 0.05  # of all, at most
     corpus_epochs: float = 1.0  # times through the corpus, where so much can be written in time
-    conversations_per_s: float = 2000.0
+    conversations_per_s: float = 3000.0
     neighbours_per_s: float = 4000.0  # conversations among which the exam's control looks for the nearest
     bytes_per_conversation: float = 290.0  # its marks included
     shards_bytes_per_s: float = 2.0e6  # text to token shards, at the start of pretraining
     align_share: float = 0.1  # of all, at most
     most_align_s: float = 150.0
     drawn_per_comparison: float = 80.0  # tokens, of all its answers
-    read_per_comparison: float = 300.0  # tokens, of all its pairs, the reference's part included
+    read_per_comparison: float = (
+        525.0  # tokens, of all its pairs, with the reference's part and what is learned again
+    )
+    float32_share: float = 0.5  # of the rate in bfloat16: comparisons are learned in float32
     min_corpus_bytes: float = 1.0e6
     max_corpus_bytes: float = 1.0e9
     process_bytes: float = 0.45e9
 
+    def at(self, pace: float) -> Costs:
+        """On a machine that writes texts `pace` times as fast as WRITTEN_PER_S."""
+        paced = (
+            "corpus_bytes_per_s",
+            "tokenizer_bytes_per_s",
+            "conversations_per_s",
+            "neighbours_per_s",
+            "shards_bytes_per_s",
+        )
+        return replace(self, **{name: pace * getattr(self, name) for name in paced})
+
 
 COSTS = Costs()
+WRITTEN_PER_S = 1.2e6
+"""Bytes of the embedded world's texts, on one core of the machine where the costs were measured."""
 DEPTHS = range(2, 65)
 ENOUGH_DEPTH = 3
 """Two layers learn facts but copy nothing from the prompt (docs/decisions/0006): three are taken where they are not
@@ -121,6 +137,7 @@ def make_plan(
     What the recipe gives by hand is taken as it is, even where the time will not do. `source_bytes`: of the sources,
     where there is no Aldea."""
     machine = machine or {}
+    costs = costs.at(machine.get("written_per_s", WRITTEN_PER_S) / WRITTEN_PER_S)
     if recipe.pretrain.depth is not None:
         return _plan_at(recipe, recipe.pretrain.depth, speed, machine, costs, source_bytes)
     best: Plan | None = None
@@ -171,7 +188,8 @@ def _plan_at(
     unique = corpus_bytes / bytes_per_token
     held_out = (given.tail or 0.02) * unique / rate  # each token is read twice, forward only
     fixed = sum(seconds.values()) + shards + costs.start_s + costs.report_s
-    comparisons, align_s = _comparisons(recipe, budget, rate, costs)
+    precision = machine.get("precision", "auto") if sizes.precision == "auto" else sizes.precision
+    comparisons, align_s = _comparisons(recipe, budget, rate, precision, costs)
     fixed += align_s
     training = budget - fixed - (compiling + held_out if alone else 2 * exam + 2 * compiling)
 
@@ -216,7 +234,7 @@ def _plan_at(
         batch_tokens=batch_tokens,
         steps=steps,
         learning_rate=sizes.learning_rate,
-        precision=machine.get("precision", "auto") if sizes.precision == "auto" else sizes.precision,
+        precision=precision,
         compile=sizes.compile,
         evaluate_every=_evaluate_every(steps, batch_tokens, sizes.context),
         sample_every=int(_clamp(sample_s * steps_per_s, 1, max(1, steps // 4))),
@@ -269,12 +287,15 @@ def _share_out(recipe: Recipe, training_s: float, rate: float, vocab_size: int, 
     )
 
 
-def _comparisons(recipe: Recipe, budget: float, rate: float, costs: Costs) -> tuple[int, float]:
+def _comparisons(
+    recipe: Recipe, budget: float, rate: float, precision: str, costs: Costs
+) -> tuple[int, float]:
     """How many comparisons there is time for, and the seconds that they, the audit and its exam take."""
     if recipe.align is None:
         return 0, 0.0
     drawn_per_s = costs.decode_share * rate
-    each = costs.drawn_per_comparison / drawn_per_s + costs.read_per_comparison / rate
+    read_per_s = rate * (costs.float32_share if precision == "bfloat16" else 1.0)
+    each = costs.drawn_per_comparison / drawn_per_s + costs.read_per_comparison / read_per_s
     asked = 4 * recipe.align.questions + recipe.exam.items
     audit = asked * costs.exam_tokens_per_item / drawn_per_s
     left = min(costs.align_share * budget, costs.most_align_s) - audit

@@ -40,10 +40,11 @@ def plan_here(recipe: Recipe) -> tuple[Plan, dict[str, Any]]:
 
 
 def measure_here(recipe: Recipe) -> tuple[Speed, dict[str, Any]]:
-    """A few seconds of measuring: the machine, its faster precision, training tokens per second by depth."""
+    """A few seconds of measuring: the machine, its faster precision, how fast it writes and, by depth, trains."""
+    from fragua.corpus.aldea import written_per_s
     from fragua.training.machine import measure, throughput
 
-    machine, sizes = measure(), recipe.pretrain
+    machine, sizes = measure() | {"written_per_s": written_per_s()}, recipe.pretrain
     precision = machine["precision"] if sizes.precision == "auto" else sizes.precision
     vocab_size = recipe.tokenizer.vocab_size or PROBE_VOCAB
     measured = []

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from fragua.corpus.aldea.write import write_aldea
+from fragua.corpus.aldea.write import write_aldea, written_per_s
 
-__all__ = ["write_aldea"]
+__all__ = ["write_aldea", "written_per_s"]
