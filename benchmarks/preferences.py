@@ -116,7 +116,7 @@ def _seed(
     found: dict[str, Any] = {}
     for name, how in METHODS.items():
         values = {"model": model, "data": data["shuffled" if name == "shuffled" else "gold"], "seed": seed}
-        values |= {"reference": out / "reference"} | how
+        values |= {"reference": out / "reference", "precision": "auto"} | how
         if replay and name != "chosen_sft":
             values["replay"] = model.parent / "corpus" / "conversations.jsonl"
         align(AlignSettings.parse(values), out / name)

@@ -97,7 +97,7 @@ def by_reward(body: Path, epochs: float) -> Judge:
         write_jsonl(
             data, ({"prompt": row.prompt, "chosen": row.chosen, "rejected": row.rejected} for row in learned)
         )
-        values = dict(model=body, data=data, epochs=epochs, context=CONTEXT, seed=SEED)
+        values = dict(model=body, data=data, epochs=epochs, context=CONTEXT, seed=SEED, precision="auto")
         train_reward(RewardSettings.parse(values), folder)
         asked = [(row.prompt, text) for row in judged for text in (row.chosen, row.rejected)]
         rewards_P2 = RewardModel.load(folder).rewards(asked).mean(0).reshape(-1, 2)
@@ -141,7 +141,8 @@ def gold(model: Path, world: int, count: int, members: int, work: Path) -> dict[
     folder, data = work / "gold", work / "gold.jsonl"
     if not data.is_file():
         write_gold(LanguageModel.load(model), build_world(world), count, SEED, data)
-    figures = train_reward(RewardSettings.parse(dict(model=model, data=data, members=members)), folder)
+    values = dict(model=model, data=data, members=members, precision="auto")
+    figures = train_reward(RewardSettings.parse(values), folder)
     practice = islice(practice_items(build_world(world), SEED), MOST * count)
     asked = {digest_json(item.messages): item for item in practice}
     exact = []

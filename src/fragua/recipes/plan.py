@@ -40,9 +40,8 @@ class Costs:
     most_align_s: float = 150.0
     drawn_per_comparison: float = 80.0  # tokens, of all its answers
     read_per_comparison: float = (
-        525.0  # tokens, of all its pairs, with the reference's part and what is learned again
+        650.0  # tokens, of all its pairs, the reference's part and the replay included
     )
-    float32_share: float = 0.5  # of the rate in bfloat16: comparisons are learned in float32
     min_corpus_bytes: float = 1.0e6
     max_corpus_bytes: float = 1.0e9
     process_bytes: float = 0.45e9
@@ -188,8 +187,7 @@ def _plan_at(
     unique = corpus_bytes / bytes_per_token
     held_out = (given.tail or 0.02) * unique / rate  # each token is read twice, forward only
     fixed = sum(seconds.values()) + shards + costs.start_s + costs.report_s
-    precision = machine.get("precision", "auto") if sizes.precision == "auto" else sizes.precision
-    comparisons, align_s = _comparisons(recipe, budget, rate, precision, costs)
+    comparisons, align_s = _comparisons(recipe, budget, rate, costs)
     fixed += align_s
     training = budget - fixed - (compiling + held_out if alone else 2 * exam + 2 * compiling)
 
@@ -234,7 +232,7 @@ def _plan_at(
         batch_tokens=batch_tokens,
         steps=steps,
         learning_rate=sizes.learning_rate,
-        precision=precision,
+        precision=machine.get("precision", "auto") if sizes.precision == "auto" else sizes.precision,
         compile=sizes.compile,
         evaluate_every=_evaluate_every(steps, batch_tokens, sizes.context),
         sample_every=int(_clamp(sample_s * steps_per_s, 1, max(1, steps // 4))),
@@ -287,15 +285,12 @@ def _share_out(recipe: Recipe, training_s: float, rate: float, vocab_size: int, 
     )
 
 
-def _comparisons(
-    recipe: Recipe, budget: float, rate: float, precision: str, costs: Costs
-) -> tuple[int, float]:
+def _comparisons(recipe: Recipe, budget: float, rate: float, costs: Costs) -> tuple[int, float]:
     """How many comparisons there is time for, and the seconds that they, the audit and its exam take."""
     if recipe.align is None:
         return 0, 0.0
     drawn_per_s = costs.decode_share * rate
-    read_per_s = rate * (costs.float32_share if precision == "bfloat16" else 1.0)
-    each = costs.drawn_per_comparison / drawn_per_s + costs.read_per_comparison / read_per_s
+    each = costs.drawn_per_comparison / drawn_per_s + costs.read_per_comparison / rate
     asked = 4 * recipe.align.questions + recipe.exam.items
     audit = asked * costs.exam_tokens_per_item / drawn_per_s
     left = min(costs.align_share * budget, costs.most_align_s) - audit
