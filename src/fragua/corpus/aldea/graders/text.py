@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fragua.corpus.aldea.asking import Message
+from fragua.corpus.aldea.asking import COURTESY, Message
 
 MOST_WORDS = 60
 """A longer reply to a short question fails: it could hold every answer."""
@@ -35,6 +35,14 @@ def final_text(reply: list[Message]) -> str:
     if not reply or reply[-1].get("role") != "assistant":
         return ""
     return str(reply[-1].get("content") or "")
+
+
+def without_courtesy(text: str) -> str:
+    """What comes after an opening courtesy, where there is one: no part of a text that is asked for."""
+    for opener in (opener for openers in COURTESY.values() for opener in openers):
+        if text.startswith(f"{opener} "):
+            return text.removeprefix(f"{opener} ")
+    return text
 
 
 def normal(text: str) -> str:
