@@ -85,6 +85,7 @@ def test_comparisons_are_learned_and_the_conversations_too(
     ]
     assert told[1] < told[0] - 1.0
     assert both["replay_loss"] < 0.8 * told[0]
+    assert not (tmp_path / "both" / "shards").exists()
 
 
 def test_it_is_added_as_the_equation_has_it_and_not_told(

@@ -18,7 +18,8 @@ from fragua.tokens.shards import Shards
 from fragua.tokens.tokenizer import Tokenizer
 from fragua.training.objectives import LossSum, NextToken, Objective
 
-SHARDS = "replay"
+SHARDS = "shards/replay"
+"""Goes with the other shards at the end."""
 ANSWERS_A_ROW = 4
 """One row of conversations, as long as the context, stands beside so many comparisons or rollouts."""
 MOST = 20_000

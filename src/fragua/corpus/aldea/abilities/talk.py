@@ -7,6 +7,8 @@ from fragua.corpus.aldea.names import table
 
 PLAINEST = 0.2
 """How often an intent is said in its first form, which the exam leaves alone: whoever says 'hello' is understood."""
+MORE = 0.4
+"""How often in one of the ways that only conversations use: the exam's share their words, not their wording."""
 GREETED = 0.15
 
 
@@ -25,8 +27,12 @@ def task(asker: Asker) -> Task | None:
     intent = intents[name]
     plainest, *others = intent[f"q_{asker.lang}"]
     template = asker.template(others, name)
-    if not asker.for_exam and (template is None or asker.rng.random() < PLAINEST):
-        template = plainest
+    if not asker.for_exam:
+        chance = asker.rng.random()
+        if template is None or chance < PLAINEST:
+            template = plainest
+        elif chance < PLAINEST + MORE:
+            template = asker.rng.choice(intent[f"more_{asker.lang}"])
     if template is None:
         return None
     text = _greeted(asker, template) if asker.rng.random() < GREETED else template
