@@ -52,7 +52,8 @@ def test_what_is_rewarded_is_said_more_often(
     assert figures["validation_reward_format"] > rows[0]["reward_format"] + 0.15
     assert rows[0]["ratio"] == pytest.approx(1.0, abs=1e-6) and rows[0]["clip_fraction"] == 0.0
     assert rows[0]["kl"] == pytest.approx(0.0, abs=1e-4) and figures["validation_kl"] > 0.1
-    assert max(row["sampler_gap"] for row in rows) < 1e-3
+    # a round in which all groups are of one mind has no tokens, and so no gap
+    assert max(row["sampler_gap"] for row in rows if "sampler_gap" in row) < 1e-3
     lineage = read_json(tmp_path / "m" / "fragua.json")
     assert lineage["rewards"] == [REWARD] and lineage["parents"][0]["name"] == tiny_dir.name
     assert LanguageModel.load(tmp_path / "m").chat([user("Hola")], max_tokens=2).finish_reason

@@ -94,7 +94,8 @@ def test_the_native_product_is_the_product(
 def test_what_is_no_number_stays_none(kind: str, broken: float, place: int) -> None:
     x_ND = torch.randn(2, 65)
     x_ND[1, place] = broken
-    y_NO = multiply(KINDS[kind](layer_of(8, 65)).matrix(), x_ND)
+    frozen = KINDS[kind](layer_of(8, 65))  # a matrix holds addresses, not tensors
+    y_NO = multiply(frozen.matrix(), x_ND)
     assert y_NO is not None
     assert bool(y_NO[0].isfinite().all()) and not bool(y_NO[1].isfinite().any())
 
