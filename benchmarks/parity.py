@@ -352,7 +352,8 @@ def compare_outputs(family: str, ours: Model, peer: Any, given: dict[str, Tensor
     compare_attentions(found, wanted, real)
     real = of(main_result(wanted), real)
     result = main_result(wanted)[real]
-    assert result.abs().max() > 1, "logits too small to show a difference"
+    few = result.numel() < 16  # labels of a few rows may all be small by chance
+    assert few or result.abs().max() > 1, "logits too small to show a difference"
     weights = torch.randn(result.shape, generator=torch.Generator().manual_seed(8))
     for output in (main_result(fast)[real], result):
         (output.log_softmax(-1) * weights).mean().backward()
