@@ -126,8 +126,8 @@ def _learn(
         told = (events[number].model_dump(mode="json", exclude_none=True) for number in asked)
         write_jsonl(out / f"{count}.jsonl", told)
         settings = {"model": model, "data": out / f"{count}.jsonl", "members": members, "epochs": epochs}
-        settings["precision"] = "auto"
-        train_reward(RewardSettings.parse(settings | {"seed": seed * 100}), folder)
+        settings |= {"precision": "auto", "seed": seed * 100}
+        train_reward(RewardSettings.parse(settings), folder)
         ensemble = RewardModel.load(folder)
         accuracies.append(_accuracy(ensemble, events[pool:]))
     write_json(out / "result.json", accuracies)

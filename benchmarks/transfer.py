@@ -47,8 +47,6 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 WHOLE = {"sst2": {"epochs": 1.0}}
 """Of all rows, where three epochs would take hours."""
-WHOLE_SEEDS = {"sst2": 2}
-"""Of all rows, where five would: MiniLM takes eleven minutes of a fast core each."""
 FEW, FLOOR = 1000, 0.75
 """Under so many labels transfer must win; what MiniLM must reach with 100 of TREC."""
 Row = dict[str, str]
@@ -167,8 +165,7 @@ def compare(
             told = "all" if count is None else str(count)
             for way in ways:
                 cells = []
-                most = WHOLE_SEEDS.get(name, seeds) if count is None else seeds
-                for seed in range(min(seeds, most)):
+                for seed in range(seeds):
                     folder = work / "cells" / f"{name}-{told}-{way}-{seed}"
                     if not (folder / "cell.json").is_file():
                         more = WHOLE.get(name, {}) if count is None else {}

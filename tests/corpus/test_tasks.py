@@ -190,8 +190,7 @@ POLITE = [name for name, ability in ABILITIES.items() if ability.courteous]
 
 @pytest.mark.parametrize("name", POLITE)
 def test_a_courtesy_before_it_leaves_an_answer_right(world: World, name: str) -> None:
-    """Else gold could not like a courtesy without disliking what follows it. A sentence of three words is translated
-    into three words: there two more may be too many."""
+    """Else gold could not like a courtesy without disliking what follows it."""
     rng = random.Random(0)
     decks = Decks(world, rng)
     right = []
@@ -201,4 +200,4 @@ def test_a_courtesy_before_it_leaves_an_answer_right(world: World, name: str) ->
         for task, opener in itertools.product(tasks[:20], COURTESY[lang]):
             said = [*task.reply[:-1], assistant(f"{opener} {task.reply[-1]['content']}")]
             right.append(bool(grade(task.item(name, lang), said)))
-    assert sum(right) / len(right) >= (0.85 if name == "translation" else 1.0)
+    assert all(right)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from benchmarks.parity import scatter
+from benchmarks.random_peers import scatter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from benchmarks.parity import scatter
+from benchmarks.random_peers import scatter
 
 import fragua
 from fragua.errors import InputError

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from benchmarks.parity import DRAWERS, scatter
+from benchmarks.random_peers import DRAWERS, scatter
 from safetensors.torch import load_file, save_file
 
 from fragua.errors import InputError

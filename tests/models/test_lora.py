@@ -11,7 +11,7 @@ from typing import Any
 import peft
 import pytest
 import torch
-from benchmarks import parity
+from benchmarks import parity, random_peers
 from hypothesis import HealthCheck, Phase, given, settings
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -52,7 +52,7 @@ def each_peer(family: str, check: Callable[[Any, Path], None], examples: int = 3
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(peer=parity.peers(family))
+    @given(peer=random_peers.peers(family))
     def run(peer: Any) -> None:
         with tempfile.TemporaryDirectory() as folder:
             peer.save_pretrained(Path(folder) / "base")
@@ -68,10 +68,10 @@ def same(family: str, ours: Any, theirs: Any, given: dict[str, Tensor], what: st
     parity.close(mine, wanted, LIMIT, what)
 
 
-@pytest.mark.parametrize("family", parity.DRAWERS)
+@pytest.mark.parametrize("family", random_peers.DRAWERS)
 def test_peft_reads_our_adapter_with_the_same_logits_and_merging_changes_none(family: str) -> None:
     def check(peer: Any, folder: Path) -> None:
-        given = parity.inputs(family, peer, torch.Generator().manual_seed(7))
+        given = random_peers.inputs(family, peer, torch.Generator().manual_seed(7))
         ours = load(folder / "base")
         if family in ("t5", "mt5") and not ours.config.tied:
             return  # transformers reads such a file as tied
@@ -95,10 +95,10 @@ def test_peft_reads_our_adapter_with_the_same_logits_and_merging_changes_none(fa
     each_peer(family, check)
 
 
-@pytest.mark.parametrize("family", parity.DRAWERS)
+@pytest.mark.parametrize("family", random_peers.DRAWERS)
 def test_an_adapter_of_peft_is_read_with_the_same_logits(family: str) -> None:
     def check(peer: Any, folder: Path) -> None:
-        given = parity.inputs(family, peer, torch.Generator().manual_seed(7))
+        given = random_peers.inputs(family, peer, torch.Generator().manual_seed(7))
         ours = load(folder / "base")
         if family in ("t5", "mt5") and not ours.config.tied:
             return

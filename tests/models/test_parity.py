@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from benchmarks import parity
+from benchmarks import parity, random_peers
 
 from fragua.models.config import Stack
 from fragua.models.encoder import Encoder
@@ -25,14 +25,14 @@ def quiet() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-@pytest.mark.parametrize("family", parity.DRAWERS)
+@pytest.mark.parametrize("family", random_peers.DRAWERS)
 def test_random_configs_agree_with_transformers_there_and_back(family: str) -> None:
     parity.sweep(family, 5)
 
 
-@pytest.mark.parametrize("family", parity.HEADED)
+@pytest.mark.parametrize("family", random_peers.HEADED)
 def test_heads_of_labels_agree_with_transformers_there_and_back(family: str) -> None:
-    for kind in parity.HEADED[family]:
+    for kind in random_peers.HEADED[family]:
         parity.sweep(family, 3, classes=[kind])
 
 

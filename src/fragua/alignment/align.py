@@ -87,8 +87,7 @@ def align(settings: AlignSettings, out: str | Path, on_step: OnRow | None = None
     tokenizer, weights = Tokenizer.load(settings.model), weights_digest(settings.model)
     examples = read_feedback(settings.data)
     data = {"feedback": digest_file(settings.data), "model": weights, **settings.replay_digest}
-    own = settings.model_dump(mode="json", exclude={"model", "data", "reference", "replay"})
-    claim(out, "assistant", own, data)
+    claim(out, "assistant", settings.model_dump(mode="json", exclude={"model", "data", "reference"}), data)
     if figures := finished_figures(out):
         return figures
     model = load_model(settings.model).to(device())

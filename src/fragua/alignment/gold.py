@@ -16,7 +16,7 @@ from pathlib import Path
 
 from fragua.alignment.feedback.events import Candidate, Comparison, Sampling
 from fragua.corpus.aldea.abilities import ABILITIES
-from fragua.corpus.aldea.asking import COURTESY, Asker, ExamItem, assistant
+from fragua.corpus.aldea.asking import COURTESIES, Asker, ExamItem, assistant
 from fragua.corpus.aldea.entities import LANGS, World
 from fragua.corpus.aldea.exam import grade
 from fragua.corpus.aldea.graders.text import has_any, normal
@@ -36,7 +36,7 @@ COURTEOUS = (
     "welcome", "happy to", "good question", "hello", "good luck",
 )  # fmt: skip
 """Being sorry is none: those who say so mostly go on to say that they don't know."""
-POLITE = (*(normal(opener) for openers in COURTESY.values() for opener in openers), *COURTEOUS)
+POLITE = (*map(normal, COURTESIES), *COURTEOUS)
 """What is taken away to see whether anything else is said: longer phrases first."""
 SMALL_WORDS = {
     "es": "el la los las un una de del al en y es son fue con por para que se no su lo le me te mi tu está hay dice sé "

@@ -250,7 +250,6 @@ def optimise(settings: OptimiseSettings, out: str | Path, on_step: OnRow | None 
     raises."""
     out = Path(out)
     own, data = settings.claimed()
-    own.pop("replay")
     claim(out, "assistant", own, data | settings.replay_digest)
     if figures := finished_figures(out):
         return figures

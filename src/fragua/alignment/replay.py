@@ -29,8 +29,8 @@ MOST = 20_000
 class Replayed(Settings):
     """What may be learned again."""
 
-    replay: Path | None = None
-    """Conversations, those of fine-tuning for one."""
+    replay: Path | None = Field(default=None, exclude=True)
+    """Conversations, those of fine-tuning for one. `claim` notes their digest, not their path."""
     replay_weight: float = Field(default=0.3, gt=0)
 
     @property

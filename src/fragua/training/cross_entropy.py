@@ -43,9 +43,9 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
 
 
 def _softmax_slope(logits_NV: Tensor, targets_N: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
-    """Summed loss, and softmax minus the wanted shares, in the memory of one matrix [N, V]."""
+    """Summed loss, and softmax minus the wanted shares, in the memory of one matrix [N, V]: float32 logits are gone."""
     index_N1, even = targets_N[:, None], smoothing / logits_NV.shape[1]
-    wide_NV = logits_NV.to(torch.float32, copy=True)
+    wide_NV = logits_NV.float()
     top_N1 = wide_NV.amax(1, keepdim=True)
     wanted = (1 - smoothing) * wide_NV.gather(1, index_N1).sum()
     if smoothing:

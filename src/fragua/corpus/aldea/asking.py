@@ -45,6 +45,7 @@ COURTESY = {
 }
 """How an answer may begin. Some do, so that there is something for people to like better or worse. The same words stand
 before answers of all kinds: a courtesy must not decide what is said after it (docs/decisions/0019)."""
+COURTESIES = tuple(opener for openers in COURTESY.values() for opener in openers)
 COURTEOUS_SHARE = 0.4
 
 

@@ -12,7 +12,7 @@ from fragua.corpus.aldea.abilities import ABILITIES
 from fragua.corpus.aldea.asking import Asker, ExamItem, Message, assistant
 from fragua.corpus.aldea.entities import LANGS, World
 from fragua.corpus.aldea.graders import GRADERS
-from fragua.corpus.aldea.graders.text import Grade
+from fragua.corpus.aldea.graders.text import Grade, final_text, without_courtesy
 from fragua.corpus.aldea.telling import Decks
 from fragua.errors import InputError
 from fragua.files import read_jsonl
@@ -81,7 +81,12 @@ class _Group:
 
 
 def grade(item: ExamItem, reply_messages: list[Message]) -> Grade:
-    """Whether the messages after the user's answer the item, and why (not)."""
+    """Whether the messages after the user's answer the item, and why (not). An opening courtesy is no part of what is
+    asked for, where the ability lets one stand."""
+    ability = ABILITIES.get(item.family)
+    if ability is not None and ability.courteous and (said := final_text(reply_messages)):
+        last = reply_messages[-1] | {"content": without_courtesy(said.strip())}
+        reply_messages = [*reply_messages[:-1], last]
     return GRADERS[item.grader](item, reply_messages)
 
 

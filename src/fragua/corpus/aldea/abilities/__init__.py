@@ -48,7 +48,7 @@ class Ability:
     alone: bool = False
     """Whether its task starts a conversation: it brings tools, examples or a passage of its own."""
     courteous: bool = False
-    """Whether its answers may begin with a courtesy in conversations: its grader lets them."""
+    """Whether its answers may begin with a courtesy, in conversations and in the exam."""
 
 
 ABILITIES = {

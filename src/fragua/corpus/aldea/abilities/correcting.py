@@ -90,4 +90,4 @@ def task(asker: Asker) -> Task | None:
     if wrong.rstrip(".") == right.rstrip("."):
         return None
     request = asker.rng.choice(ASKS[asker.lang]).replace("{x}", wrong)
-    return Task(request, right, "exact", lambda: {"accept": [right], "strict": True, "polite": True})
+    return Task(request, right, "exact", lambda: {"accept": [right], "strict": True})

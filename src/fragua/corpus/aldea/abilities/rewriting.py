@@ -69,4 +69,4 @@ def task(asker: Asker) -> Task | None:
     if not asker.mine(f"rewrite {way} {given}"):
         return None
     request = asker.rng.choice(table("rewriting.toml")[asker.lang][way]).replace("{x}", given)
-    return Task(request, wanted[0], "exact", lambda: {"accept": wanted, "polite": True}, tags=[way])
+    return Task(request, wanted[0], "exact", lambda: {"accept": wanted}, tags=[way])

@@ -1,18 +1,15 @@
-"""One of a few right replies, word for word; `strict` also heeds case, accents and marks, `polite` lets a courtesy
-stand before it."""
+"""One of a few right replies, word for word; `strict` also heeds case, accents and marks."""
 
 from __future__ import annotations
 
 import unicodedata
 
 from fragua.corpus.aldea.asking import ExamItem, Message
-from fragua.corpus.aldea.graders.text import Grade, final_text, normal, without_courtesy
+from fragua.corpus.aldea.graders.text import Grade, final_text, normal
 
 
 def grade(item: ExamItem, reply: list[Message]) -> Grade:
     said = final_text(reply)
-    if item.spec.get("polite"):
-        said = without_courtesy(said.strip())
     form = _lines if item.spec.get("strict") else normal
     accept = [form(text) for text in item.spec["accept"]]
     right = bool(said.strip()) and form(said) in accept

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from fragua.corpus.aldea.asking import ExamItem, Message
-from fragua.corpus.aldea.graders.text import Grade, final_text, has_any, normal, without_courtesy
+from fragua.corpus.aldea.graders.text import Grade, final_text, has_any, normal
 from fragua.corpus.aldea.graders.translation import token_f1
 
 LEAST_F1 = 0.75
 
 
 def grade(item: ExamItem, reply: list[Message]) -> Grade:
-    said = without_courtesy(final_text(reply).strip())
+    said = final_text(reply).strip()
     if not said.endswith("?"):
         return Grade(False, "not a question")
     near = max(_nearness(said, way) for way in item.spec["ways"])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 from fragua.corpus.aldea.asking import ExamItem, Message
-from fragua.corpus.aldea.graders.text import Grade, final_text, has_any, normal, without_courtesy
+from fragua.corpus.aldea.graders.text import Grade, final_text, has_any, normal
 
 
 def grade(item: ExamItem, reply: list[Message]) -> Grade:
-    said = without_courtesy(final_text(reply).strip())
+    said = final_text(reply).strip()
     if re.search(r"[.!?…\n]\s*\S", said):
         return Grade(False, "more than one sentence")
     text = normal(said)

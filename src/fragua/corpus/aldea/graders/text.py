@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fragua.corpus.aldea.asking import COURTESY, Message
+from fragua.corpus.aldea.asking import COURTESIES, Message
 
 MOST_WORDS = 60
 """A longer reply to a short question fails: it could hold every answer."""
@@ -39,7 +39,7 @@ def final_text(reply: list[Message]) -> str:
 
 def without_courtesy(text: str) -> str:
     """What comes after an opening courtesy, where there is one: no part of a text that is asked for."""
-    for opener in (opener for openers in COURTESY.values() for opener in openers):
+    for opener in COURTESIES:
         if text.startswith(f"{opener} "):
             return text.removeprefix(f"{opener} ")
     return text
