@@ -14,7 +14,6 @@ from fragua.corpus.aldea.holdout import SHARE, held_out, phrasing_key
 from fragua.corpus.aldea.telling import Decks
 
 Message = dict[str, Any]
-Exchange = tuple[str, str]
 
 OPENERS = {
     "es": (
@@ -94,8 +93,6 @@ class Task:
     before: list[Message] = field(default_factory=list)
     tools: list[dict[str, Any]] = field(default_factory=list)
     """Schemas of the tools that the prompt declares, in OpenAI's form."""
-    further: list[Exchange] = field(default_factory=list)
-    """What a conversation goes on to ask of the same text or pattern, each with its answer; nothing in the exam."""
 
     @property
     def messages(self) -> list[Message]:

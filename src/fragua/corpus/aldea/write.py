@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fragua.corpus.aldea.abilities import ABILITIES
-from fragua.corpus.aldea.asking import Asker, Message, assistant, user
+from fragua.corpus.aldea.asking import Asker, Message
 from fragua.corpus.aldea.entities import LANGS, World
 from fragua.corpus.aldea.exam import exam_items, item_to_json
 from fragua.corpus.aldea.genres import GENRES
@@ -64,20 +64,14 @@ def conversation_rows(world: World, count: int) -> Iterator[dict[str, Any]]:
             task = ABILITIES[name].task(asker)
             if task is None:
                 continue
-            messages += [*task.messages, *_reply(asker, name, task.reply)]
-            for request, answer in task.further:
-                if len(str(messages).encode()) < LONG_BYTES:
-                    messages += [user(request), *_reply(asker, name, [assistant(answer)])]
+            reply = asker.courteous(task.reply) if ABILITIES[name].courteous else task.reply
+            messages += [*task.messages, *reply]
             used.append(name)
             if task.tools:
                 offered = {"tools": task.tools}
         ability = used[0] if len(used) == 1 else "mixed"
         yield {"messages": messages, "ability": ability, "lang": asker.lang, **offered}
         made += 1
-
-
-def _reply(asker: Asker, name: str, reply: list[Message]) -> list[Message]:
-    return asker.courteous(reply) if ABILITIES[name].courteous else reply
 
 
 def write_aldea(

@@ -34,8 +34,6 @@ COLOURS = {
     "en": ("red", "blue", "green", "white", "black", "grey", "pink", "yellow"),
 }
 Pairs = list[tuple[str, str]]
-SHOWN, MORE = 3, 3
-"""Examples of a pattern, but of two kinds of things four; and cases with which a conversation goes on."""
 
 
 def _words(asker: Asker, count: int) -> list[str]:
@@ -50,7 +48,7 @@ def _label(asker: Asker) -> str:
             return label
 
 
-def marked(asker: Asker, cases: int) -> Pairs:
+def marked(asker: Asker) -> Pairs:
     """A mark or an invented word before or after: 'miel → miel zuco', 'pan → (pan)'."""
     before, after = asker.rng.choice(
         (("¡", "!"), ("(", ")"), ("*", "*"), ("", "?"), ("", "!!"), ("#", ""), ("", "…"), ("<", ">"))
@@ -58,67 +56,65 @@ def marked(asker: Asker, cases: int) -> Pairs:
     if asker.rng.random() < 0.6:
         label = _label(asker)
         before, after = asker.rng.choice(((f"{label} ", ""), ("", f" {label}"), (f"{label}-", "")))
-    return [(word, f"{before}{word}{after}") for word in _words(asker, SHOWN + cases)]
+    return [(word, f"{before}{word}{after}") for word in _words(asker, 4)]
 
 
-def doubled(asker: Asker, cases: int) -> Pairs:
+def doubled(asker: Asker) -> Pairs:
     form = asker.rng.choice(
         ("{w} {w}", "{w}, {w}", "{w}-{w}", "{w} y {w}" if asker.lang == "es" else "{w} and {w}")
     )
-    return [(word, form.replace("{w}", word)) for word in _words(asker, SHOWN + cases)]
+    return [(word, form.replace("{w}", word)) for word in _words(asker, 4)]
 
 
-def swapped(asker: Asker, cases: int) -> Pairs:
+def swapped(asker: Asker) -> Pairs:
     """Two words turned round, or only one of the two."""
     joint = asker.rng.choice((" ", ", ", " + ", "/"))
     chosen = asker.rng.choice(((1, 0), (0,), (1,)))
-    words = _words(asker, 2 * (SHOWN + cases))
-    pairs = list(zip(words[::2], words[1::2], strict=True))
+    words = _words(asker, 8)
+    pairs = [words[at : at + 2] for at in range(0, 8, 2)]
     return [(joint.join(pair), joint.join(pair[at] for at in chosen)) for pair in pairs]
 
 
-def looked_up(asker: Asker, cases: int) -> Pairs:
-    """Who has what; a case repeats one of the examples' left sides."""
-    people = [person.es.bare for person in asker.rng.sample(asker.strangers, SHOWN)]
-    things = asker.rng.sample(COLOURS[asker.lang] if asker.rng.random() < 0.4 else nouns(asker.lang), SHOWN)
+def looked_up(asker: Asker) -> Pairs:
+    """Who has what; the case repeats one of the examples' left sides."""
+    people = [person.es.bare for person in asker.rng.sample(asker.strangers, 3)]
+    things = asker.rng.sample(COLOURS[asker.lang] if asker.rng.random() < 0.4 else nouns(asker.lang), 3)
     pairs = list(zip(people, things, strict=True))
-    return [*pairs, *asker.rng.sample(pairs, min(cases, SHOWN))]
+    return [*pairs, asker.rng.choice(pairs)]
 
 
-def sorted_by_kind(asker: Asker, cases: int) -> Pairs:
+def sorted_by_kind(asker: Asker) -> Pairs:
     """Two kinds of things, each with an invented name."""
     kinds = asker.rng.sample(("species", "ingredients", "trades", "products"), 2)
     labels = [_label(asker), _label(asker)]
     if labels[0] == labels[1]:
         labels[1] += "s"
     order = [0, 1, 0, 1] if asker.rng.random() < 0.5 else [1, 0, 0, 1]
-    pools = [asker.rng.sample(kind_nouns(kind, asker.lang), 2 + cases) for kind in kinds]
-    order += [asker.rng.randrange(2) for _ in range(cases)]
+    pools = [asker.rng.sample(kind_nouns(kind, asker.lang), 3) for kind in kinds]
+    order.append(asker.rng.randrange(2))
     return [(pools[at].pop(), labels[at]) for at in order]
 
 
-def translated(asker: Asker, cases: int) -> Pairs:
-    rows = asker.rng.sample(
-        [*table("names.toml")["species"], *table("names.toml")["ingredients"]], SHOWN + cases
-    )
+def translated(asker: Asker) -> Pairs:
+    rows = asker.rng.sample([*table("names.toml")["species"], *table("names.toml")["ingredients"]], 4)
     return [(es, en) if asker.lang == "es" else (en, es) for es, en, _ in rows]
 
 
-def articled(asker: Asker, cases: int) -> Pairs:
-    rows = asker.rng.sample(table("names.toml")["species"], SHOWN + cases)
+def articled(asker: Asker) -> Pairs:
+    rows = asker.rng.sample(table("names.toml")["species"], 4)
     if asker.lang == "en":
         return [(en, with_a(en)) for _, en, _ in rows]
     articles = asker.rng.choice((("un", "una"), ("el", "la"), ("este", "esta")))
     return [(es, f"{articles[gender == 'f']} {es}") for es, _, gender in rows]
 
 
-def counted(asker: Asker, cases: int) -> Pairs:
+def counted(asker: Asker) -> Pairs:
     """One more, one less or ten more."""
     step = asker.rng.choice((1, -1, 10))
-    return [(str(n), str(n + step)) for n in asker.rng.sample(range(2, 90), SHOWN + cases)]
+    return [(str(n), str(n + step)) for n in asker.rng.sample(range(2, 90), 4)]
 
 
-PATTERNS: dict[str, Callable[[Asker, int], Pairs]] = {
+PATTERNS: dict[str, Callable[[Asker], Pairs]] = {
     "marked": marked,
     "doubled": doubled,
     "swapped": swapped,
@@ -133,19 +129,11 @@ PATTERNS: dict[str, Callable[[Asker, int], Pairs]] = {
 def task(asker: Asker) -> Task | None:
     rng = asker.rng
     name = rng.choice(("looked_up", "marked", *PATTERNS))
-    pairs = PATTERNS[name](asker, 1 if asker.for_exam else 1 + MORE)
-    shown = SHOWN + (name == "sorted")
-    examples, (case, answer), more = pairs[:shown], pairs[shown], pairs[shown + 1 :]
-    if not all(asker.mine(f"few {name} {left} {right}") for left, right in pairs[shown:]):
+    *examples, (case, answer) = PATTERNS[name](asker)
+    if not asker.mine(f"few {name} {case} {answer}"):
         return None
     arrow = rng.choice(ARROWS)
     between = "\n" if rng.random() < 0.7 or name in ("swapped", "doubled") else ". "
-    lines = [*(f"{left}{arrow}{right}" for left, right in examples), f"{case}{arrow.rstrip()}"]
-    return Task(
-        rng.choice(HEADS[asker.lang]) + between.join(lines),
-        answer,
-        "exact",
-        lambda: {"accept": [answer], "strict": True},
-        tags=[name],
-        further=[(f"{left}{arrow.rstrip()}", right) for left, right in more],
-    )
+    shown = [f"{left}{arrow}{right}" for left, right in examples]
+    prompt = rng.choice(HEADS[asker.lang]) + between.join([*shown, case + arrow.rstrip()])
+    return Task(prompt, answer, "exact", lambda: {"accept": [answer], "strict": True}, tags=[name])

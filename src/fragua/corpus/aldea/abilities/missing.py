@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from fragua.corpus.aldea.abilities.reading import framed, further, unsaid
+from fragua.corpus.aldea.abilities.passages import framed
 from fragua.corpus.aldea.asking import Asker, Task
-from fragua.corpus.aldea.passages import passage
+from fragua.corpus.aldea.grammar import fill
+from fragua.corpus.aldea.passages import not_said, passage
+from fragua.corpus.aldea.relations import phrasings
 
 
 def task(asker: Asker) -> Task:
     made = passage(asker.world, asker.rng, asker.lang, asker.strangers)
-    person, (question, answer) = unsaid(asker, made)
+    person, relation = made.missing(asker.rng)
+    question = fill(asker.rng.choice(phrasings(asker.lang)[relation].q), asker.lang, {"s": person})
+    answer = not_said(person, relation, asker.lang)
     spec = {"mention": [person.es.bare], "kind": "not_in_text"}
-    request = framed(asker, made.text, question)
-    return Task(request, answer, "abstention", lambda: spec, further=further(asker, made, question))
+    return Task(framed(asker, made.text, question), answer, "abstention", lambda: spec)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from fragua.corpus.aldea.asking import Asker, Task
@@ -69,13 +68,10 @@ def _who(asker: Asker) -> Task:
     thing = asker.decks.entity(rng.choice(KINDS))
     lines = [voiced(asker, glad, thing, "positive"), voiced(asker, cross, thing, "negative")]
     rng.shuffle(lines)
-    pair = [(glad, "glad"), (cross, "cross")]
-    rng.shuffle(pair)
-    (right, asked), (wrong, other) = pair
-    asks = {name: rng.choice(table("sentiment.toml")["who"][f"{name}_{asker.lang}"]) for _, name in pair}
-    request = "\n".join([*lines, asks[asked]])
-    task = chosen(request, asker.sentence(right.es.bare), [right.es.bare], [wrong.es.bare], "who")
-    return task if asker.for_exam else replace(task, further=[(asks[other], asker.sentence(wrong.es.bare))])
+    right, wrong, name = rng.choice(((glad, cross, "glad"), (cross, glad, "cross")))
+    asked = rng.choice(table("sentiment.toml")["who"][f"{name}_{asker.lang}"])
+    request = "\n".join([*lines, asked])
+    return chosen(request, asker.sentence(right.es.bare), [right.es.bare], [wrong.es.bare], "who")
 
 
 def chosen(request: str, answer: str, right: list[str], wrong: list[str], form: str) -> Task:

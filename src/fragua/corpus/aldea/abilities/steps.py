@@ -29,8 +29,6 @@ def _word_steps(asker: Asker) -> list[Step]:
         "brackets": lambda text: f"({text})",
         "star": lambda text: f"{text}*",
     }
-    if rng.random() < 0.7:  # a word's capitals are other tokens, learned word by word
-        del acts["upper"]
     chosen = rng.sample(sorted(acts), rng.choice((2, 2, 2, 3)))
     chosen = [name for at, name in enumerate(chosen) if name != "before" or "after" not in chosen[:at]]
     return [(said("word"), lambda _: word), *((said(name), acts[name]) for name in chosen)]

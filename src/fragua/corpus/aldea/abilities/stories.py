@@ -17,18 +17,11 @@ def task(asker: Asker) -> Task | None:
     )
     if not asker.mine(f"story {person.id} {village.id}"):
         return None
-    style, other = rng.sample(sorted(rows["styles"]), 2)
+    style = rng.choice(sorted(rows["styles"]))
     row = rows["styles"][style]
     holes: dict[str, Entity | str] = {"p": person, "v": village, "t": thing}
-
-    def told(style: str) -> str:
-        each = rows["styles"][style]
-        parts = (rows["starts"][lang], each[f"middles_{lang}"], each[f"ends_{lang}"])
-        return " ".join(asker.sentence(settled(part, rng), **holes) for part in parts)
-
-    def asked(form: str, style: str) -> str:
-        return asker.text(rng.choice(rows[form][lang]), x=rng.choice(rows["styles"][style][lang]), **holes)
-
+    request = asker.text(rng.choice(rows["asks"][lang]), x=rng.choice(row[lang]), **holes)
+    parts = (rows["starts"][lang], row[f"middles_{lang}"], row[f"ends_{lang}"])
     others = [
         mark for name, each in rows["styles"].items() if name != style for mark in each[f"marks_{lang}"]
     ]
@@ -38,11 +31,5 @@ def task(asker: Asker) -> Task | None:
         "others": others,
         "seed": asker.world.seed,
     }
-    return Task(
-        asked("asks", style),
-        told(style),
-        "story",
-        lambda: spec,
-        tags=[style],
-        further=[] if asker.for_exam else [(asked("again", other), told(other))],
-    )
+    story = " ".join(asker.sentence(settled(part, rng), **holes) for part in parts)
+    return Task(request, story, "story", lambda: spec, tags=[style])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from fragua.corpus.aldea.abilities.sentiment import chosen
 from fragua.corpus.aldea.asking import Asker, Task
 from fragua.corpus.aldea.names import table
@@ -66,11 +64,7 @@ def _who(asker: Asker) -> Task:
     lines = [f"{p.es.bare}: {quotes[0]}{_text(asker, t)}{quotes[1]}" for p, t in ((right, one), (wrong, two))]
     asker.rng.shuffle(lines)
     request = "\n".join([*lines, _asked(asker, "who", t=_name(asker, one))])
-    task = chosen(request, asker.sentence(right.es.bare), [right.es.bare], [wrong.es.bare], "who")
-    if asker.for_exam:
-        return task
-    other = (_asked(asker, "who", t=_name(asker, two)), asker.sentence(wrong.es.bare))
-    return replace(task, further=[other])
+    return chosen(request, asker.sentence(right.es.bare), [right.es.bare], [wrong.es.bare], "who")
 
 
 def task(asker: Asker) -> Task:
