@@ -34,7 +34,7 @@ class Costs:
     corpus_epochs: float = 1.0  # times through the corpus, where so much can be written in time
     conversations_per_s: float = 3000.0
     neighbours_per_s: float = 4000.0  # conversations among which the exam's control looks for the nearest
-    bytes_per_conversation: float = 330.0  # its marks included
+    bytes_per_conversation: float = 290.0  # its marks included
     shards_bytes_per_s: float = 2.0e6  # text to token shards, at the start of pretraining
     align_share: float = 0.1  # of all, at most
     most_align_s: float = 150.0
