@@ -28,7 +28,7 @@ from fragua.models.io import load
 from fragua.training.cross_entropy import chunked_cross_entropy
 from fragua.training.machine import device
 
-ROUNDS, STEPS, ROWS, TIME = 5, 2, 8, 128
+ROUNDS, STEPS, ROWS, TIME = 15, 2, 8, 128
 VOCABULARY, WIDTH, LAYERS, HEADS = 4096, 256, 4, 4
 Step = Callable[[], float]
 
