@@ -40,7 +40,7 @@ class Costs:
     most_align_s: float = 150.0
     drawn_per_comparison: float = 80.0  # tokens, of all its answers
     read_per_comparison: float = (
-        950.0  # tokens, of all its pairs, the reference's part and the replay included
+        1250.0  # tokens, of all its pairs, the reference's part and the replay included
     )
     min_corpus_bytes: float = 1.0e6
     max_corpus_bytes: float = 1.0e9
