@@ -47,7 +47,7 @@ def main(
     model: Path | None = None,
     world: int = 0,
     comparisons: int = 2000,
-    items: int = 300,
+    items: int = 1000,
     exam: int = 600,
     runs: Path = Path("runs/preferences"),
     replay: bool = True,
@@ -155,7 +155,7 @@ if __name__ == "__main__":
     parser.add_argument("--model", type=Path, help="an assistant; default: a laptop's life is lived first")
     parser.add_argument("--world", type=int, default=0, help="the world it has read about")
     parser.add_argument("--comparisons", type=int, default=2000)
-    parser.add_argument("--items", type=int, default=300, help="held-out questions a seed")
+    parser.add_argument("--items", type=int, default=1000, help="held-out questions a seed")
     parser.add_argument("--exam", type=int, default=600)
     parser.add_argument("--runs", type=Path, default=Path("runs/preferences"))
     parser.add_argument("--no-replay", dest="replay", action="store_false")

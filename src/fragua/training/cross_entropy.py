@@ -66,5 +66,5 @@ def chunked_cross_entropy(
 
     `chunk`: positions at a time; None: as many as make LOGITS logits.
     `smoothing`: this share of what is wanted is spread over all tokens (Szegedy et al. 2015, 1512.00567, section 7)."""
-    chunk = chunk or max(64, LOGITS // weight_VD.shape[0])
+    chunk = chunk or max(128, LOGITS // weight_VD.shape[0])
     return _ChunkedCrossEntropy.apply(x_ND, weight_VD, targets_N, chunk, smoothing)
