@@ -26,7 +26,6 @@ from fragua.models.calls import Decoder
 from fragua.models.encoder import Encoder
 from fragua.models.encoder_decoder import EncoderDecoder
 from fragua.models.io import load
-from fragua.training.cross_entropy import chunked_cross_entropy
 from fragua.training.machine import device
 from fragua.training.rows import summed_loss
 
@@ -128,8 +127,7 @@ def runners(family: str, peer: Any, on: torch.device) -> dict[str, Step]:
 
     def mine() -> Tensor:
         if isinstance(ours, Decoder):  # as the trainer does
-            x_BTD = ours.hidden(ids)
-            return chunked_cross_entropy(x_BTD.flatten(0, 1), ours.head.weight, ids.flatten()) / ids.numel()
+            return summed_loss(ours, ours.hidden(ids).flatten(0, 1), ids.flatten()) / ids.numel()
         if isinstance(ours, Encoder) and mask is not None:
             return cross_entropy(
                 ours.head(ours.before_head(ours.real_states(given["input_ids"], mask))), targets
