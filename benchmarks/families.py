@@ -126,14 +126,16 @@ def runners(family: str, peer: Any, on: torch.device) -> dict[str, Step]:
         return cross_entropy(logits if mask is None else logits[mask.bool()], targets)
 
     def mine() -> Tensor:
-        if isinstance(ours, Decoder):  # as the trainer does
-            return summed_loss(ours, ours.hidden(ids).flatten(0, 1), ids.flatten()) / ids.numel()
         if isinstance(ours, Encoder) and mask is not None:
             return cross_entropy(
                 ours.head(ours.before_head(ours.real_states(given["input_ids"], mask))), targets
             )
-        if isinstance(ours, EncoderDecoder):
-            x_BTD = ours.transformer(given["decoder_input_ids"], source=ours.source(ours.encode(ids)))
+        if isinstance(ours, Decoder | EncoderDecoder):  # as the trainer does
+            x_BTD = (
+                ours.hidden(ids)
+                if isinstance(ours, Decoder)
+                else ours.transformer(given["decoder_input_ids"], source=ours.source(ours.encode(ids)))
+            )
             return summed_loss(ours, x_BTD.flatten(0, 1), ids.flatten()) / ids.numel()
         return cross_entropy(ours(**given).logits, targets)
 

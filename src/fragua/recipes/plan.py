@@ -39,9 +39,7 @@ class Costs:
     align_share: float = 0.1  # of all, at most
     most_align_s: float = 150.0
     drawn_per_comparison: float = 80.0  # tokens, of all its answers
-    read_per_comparison: float = (
-        1250.0  # tokens, of all its pairs, the reference's part and the replay included
-    )
+    read_per_comparison: float = 1250.0  # tokens, of all its pairs: reference and replay too
     min_corpus_bytes: float = 1.0e6
     max_corpus_bytes: float = 1.0e9
     process_bytes: float = 0.45e9
