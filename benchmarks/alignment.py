@@ -55,6 +55,8 @@ NS = (1, 2, 4, 8, 16, 32, 64)
 BEST_OF = 16
 TARGET = 8.0
 """Nats at which PPO's coefficient is kept; the floor allows 10."""
+CHAIN_TOKENS = 160
+"""Room for three calls and what is said after them: a hundred."""
 FLOORS = {
     "ppo_win_rate": 0.65,
     "ppo_kl_nats": 10.0,
@@ -261,6 +263,7 @@ class Cells:
             reward=("correct",),
             ability=("multistep",),
             rounds=self.size.grpo_rounds,
+            max_tokens=CHAIN_TOKENS,
             kl=0.01,
         )
         optimise(how, out)
@@ -340,7 +343,7 @@ def divergences_of(new: LanguageModel, old: LanguageModel, drawn: Sequence[Rollo
 
 def _right(lm: LanguageModel, items: Sequence[ExamItem]) -> list[float]:
     """Greedy answers with the calculator, judged by their last number."""
-    replies = lm.reply([item.messages for item in items], max_tokens=96)
+    replies = lm.reply([item.messages for item in items], max_tokens=CHAIN_TOKENS)
     return [float(bool(grade(item, reply))) for item, reply in zip(items, replies, strict=True)]
 
 

@@ -25,7 +25,6 @@ from scipy.sparse import vstack
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from fragua.alignment.align import split
 from fragua.alignment.examples import Pair, pairs
 from fragua.alignment.feedback.events import examples
 from fragua.alignment.feedback.formats import read_events
@@ -50,7 +49,9 @@ CONTEXT = 128
 """Tokens that are read of a conversation: its end."""
 FLOORS = {"gold": 0.80, "hh_rlhf": 0.553}
 GOALS = {"hh_rlhf": 0.62}
-MOST = 3
+JUDGED = 500
+"""Comparisons by gold on which what it taught is judged."""
+MOST = 4
 """Practice questions a comparison, at most: those whose answers are all alike are not compared."""
 Right = list[float]
 """Of each pair: 1 where the chosen answer was preferred, one half where neither was."""
@@ -89,7 +90,7 @@ def by_words(learned: Sequence[Pair], judged: Sequence[Pair], _: Path) -> Right:
     return preferred(model.decision_function(differences(judged)))
 
 
-def by_reward(body: Path, epochs: float) -> Judge:
+def by_reward(body: Path, epochs: float, context: int | None = CONTEXT) -> Judge:
     """A reward model of this body; a pair that it cannot read is a half."""
 
     def judge(learned: Sequence[Pair], judged: Sequence[Pair], folder: Path) -> Right:
@@ -97,7 +98,7 @@ def by_reward(body: Path, epochs: float) -> Judge:
         write_jsonl(
             data, ({"prompt": row.prompt, "chosen": row.chosen, "rejected": row.rejected} for row in learned)
         )
-        values = dict(model=body, data=data, epochs=epochs, context=CONTEXT, seed=SEED, precision="auto")
+        values = dict(model=body, data=data, epochs=epochs, context=context, seed=SEED, precision="auto")
         train_reward(RewardSettings.parse(values), folder)
         asked = [(row.prompt, text) for row in judged for text in (row.chosen, row.rejected)]
         rewards_P2 = RewardModel.load(folder).rewards(asked).mean(0).reshape(-1, 2)
@@ -135,28 +136,34 @@ def real(name: str, judges: dict[str, Judge], work: Path) -> dict[str, Any]:
     return told
 
 
-def gold(model: Path, world: int, count: int, members: int, work: Path) -> dict[str, Any]:
-    """Of verdicts on answers to prompts that were held out: told by the reward model, and by gold without its noise,
-    which is the ceiling. `pairs`: the verdicts' own, the best of an answer's rivals against each other one."""
-    folder, data = work / "gold", work / "gold.jsonl"
-    if not data.is_file():
-        write_gold(LanguageModel.load(model), build_world(world), count, SEED, data)
-    values = dict(model=model, data=data, members=members, precision="auto")
-    figures = train_reward(RewardSettings.parse(values), folder)
-    practice = islice(practice_items(build_world(world), SEED), MOST * count)
+def gold(model: Path, world: int, count: int, epochs: float, work: Path) -> dict[str, Any]:
+    """Of verdicts on answers to other prompts: told by the reward model, and by gold without its noise, which is the
+    ceiling. Pairs are the best of an answer's rivals against each other one."""
+    village, parts = build_world(world), {}
+    for seed, number in ((SEED, count), (SEED + 1, JUDGED)):
+        data = work / f"gold-{seed}-{number}.jsonl"
+        if not data.is_file():
+            write_gold(LanguageModel.load(model), village, number, seed, data)
+        parts[seed] = pairs(read_feedback(data))
+    learned, known = parts[SEED], {digest_json(row.prompt) for row in parts[SEED]}
+    judged = [row for row in parts[SEED + 1] if digest_json(row.prompt) not in known]
+    practice = islice(practice_items(village, SEED + 1), MOST * JUDGED)
     asked = {digest_json(item.messages): item for item in practice}
-    exact = []
-    for row in split(pairs(read_feedback(data)))[1]:
-        item = asked[digest_json(row.prompt)]
-        exact.append(gold_reward(item, row.chosen) - gold_reward(item, row.rejected))
-    told = {
-        "reward_model": figures["accuracy"],
-        "shorter": {"value": figures["shorter"]},
-        "gold": share(preferred(exact)),
-    }
-    for way in ("reward_model", "gold"):
+
+    def exact(_: Sequence[Pair], rows: Sequence[Pair], __: Path) -> Right:
+        items = (asked[digest_json(row.prompt)] for row in rows)
+        both = zip(items, rows, strict=True)
+        return preferred(
+            [gold_reward(item, row.chosen) - gold_reward(item, row.rejected) for item, row in both]
+        )
+
+    folder = work / f"gold-{count}"
+    told: dict[str, Any] = {}
+    judges = {"shorter": by_length, "reward_model": by_reward(model, epochs, None), "gold": exact}
+    for way, judge in judges.items():
+        told[way] = share(judge(learned, judged, folder))
         show("gold", way, told[way])
-    return told | {"calibration": figures["calibration"]}
+    return told | {"calibration": read_json(folder / "report.json")["calibration"]}
 
 
 def show(name: str, way: str, row: dict[str, Any]) -> None:
@@ -169,7 +176,6 @@ def main(
     model: Path = Path("runs/laptop/assistant"),
     world: int = 0,
     comparisons: int = 1500,
-    members: int = 1,
     epochs: float = 1.0,
     work: Path = Path("runs/bench-rewards"),
     sets: Sequence[str] = tuple(SETS),
@@ -180,7 +186,7 @@ def main(
         "minilm": by_reward(minilm(), epochs),
         "assistant": by_reward(model, epochs),
     }
-    table = {"gold": gold(model, world, comparisons, members, work)}
+    table = {"gold": gold(model, world, comparisons, epochs, work)}
     table |= {name: real(name, judges, work) for name in sets}
     return {
         "comparisons": comparisons,
@@ -198,7 +204,6 @@ if __name__ == "__main__":
     parser.add_argument("--model", type=Path, default=Path("runs/laptop/assistant"), help="an assistant")
     parser.add_argument("--world", type=int, default=0, help="the world it has read about")
     parser.add_argument("--comparisons", type=int, default=1500, help="of the assistant's answers, by gold")
-    parser.add_argument("--members", type=int, default=1, help="of the ensemble that learns gold")
     parser.add_argument("--epochs", type=float, default=1.0)
     parser.add_argument("--work", type=Path, default=Path("runs/bench-rewards"))
     parser.add_argument("--sets", nargs="*", choices=SETS, default=list(SETS))

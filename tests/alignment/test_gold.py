@@ -10,7 +10,15 @@ import pytest
 from fragua.alignment.audit import Duel, held_out_items
 from fragua.alignment.examples import pairs
 from fragua.alignment.feedback.events import examples, parse_event
-from fragua.alignment.gold import choose, gold_comparisons, gold_reward, marks, practice_items
+from fragua.alignment.gold import (
+    Asked,
+    choose,
+    gold_comparisons,
+    gold_reward,
+    marks,
+    practice_items,
+    told_apart,
+)
 from fragua.corpus.aldea.asking import COURTESY
 from fragua.corpus.aldea.entities import World
 from fragua.corpus.aldea.exam import ExamItem, exam_items
@@ -57,6 +65,13 @@ def test_its_noise_is_bradley_and_terrys(difference: float, share: float) -> Non
     rng = random.Random(0)
     first = sum(choose((difference, 0.0), rng) == 0 for _ in range(20_000)) / 20_000
     assert first == pytest.approx(share, abs=0.01)
+
+
+def test_answers_worth_the_same_are_not_compared(items: list[ExamItem]) -> None:
+    item = next(item for item in items if item.family == "facts")
+    good = str(item.gold[-1]["content"])
+    told = told_apart(Asked(item, ("Zzz.", good, "Www.", f"{good} {good}")))
+    assert told == {text: pytest.approx(gold_reward(item, text)) for text in ("Zzz.", good, f"{good} {good}")}
 
 
 def test_practice_and_held_out_questions_never_meet_an_exam(world: World, items: list[ExamItem]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from fragua.alignment.answers import encode, logprobs
 from fragua.alignment.judging import RewardSettings, calibration, judgements, judging_loss, train_reward
 from fragua.alignment.losses import bradley_terry
 from fragua.alignment.reading import read_feedback
@@ -55,6 +56,25 @@ def test_the_reward_is_read_off_the_last_real_token_whatever_stands_beside_it(lm
         x_BTD = model.hidden(torch.from_numpy(texts[0].ids)[None])  # type: ignore[operator]
         alone = (x_BTD[0, -1] @ model.get_parameter("reward.weight")[0]).item()
     assert together[0].item() == pytest.approx(alone, abs=1e-5)
+
+
+def test_a_decoder_adds_its_own_log_probability_of_the_answer(
+    lm: LanguageModel, tiny_dir: Path, feedback: Path, tmp_path: Path
+) -> None:
+    plain, both = (with_head(load_model(lm.directory or ""), 0, likelihood=worth) for worth in (0.0, 0.5))
+    said = ("Sí.", "No, y nada más que decir.")
+    texts = [text for answer in said if (text := read(lm.tokenizer, plain, PROMPT, answer))]
+    answers = [written for answer in said if (written := encode(lm.tokenizer, PROMPT, answer, 256))]
+    with torch.no_grad():
+        added = raw_rewards(both, texts) - raw_rewards(plain, texts)
+        lengths_N = torch.tensor([answer.length for answer in answers])
+        torch.testing.assert_close(added, 0.5 * logprobs(both, answers) / lengths_N, atol=1e-5, rtol=1e-5)  # type: ignore[arg-type]
+    train_reward(settings(tiny_dir, feedback, likelihood=0.5), tmp_path / "r")
+    model, _ = RewardModel.load(tmp_path / "r").members[0]
+    assert model.get_parameter("likelihood").item() != 0.5
+    train_reward(settings(tiny_dir, feedback, likelihood=0), tmp_path / "without")
+    model, _ = RewardModel.load(tmp_path / "without").members[0]
+    assert not hasattr(model, "likelihood")
 
 
 def test_of_a_long_talk_the_end_is_read(lm: LanguageModel, minilm: Path) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fragua.alignment.examples import Messages
 from fragua.files import atomic_write, digest_json
-from fragua.models.calls import Decoder
+from fragua.models.calls import Decoder, Model
 from fragua.progress import progress_bar
 from fragua.tokens.tokenizer import Tokenizer
 
@@ -44,6 +44,14 @@ class Answer(NamedTuple):
     @property
     def own(self) -> np.ndarray:
         return np.arange(len(self.ids)) >= self.start
+
+
+class Own(NamedTuple):
+    """The states from which N own tokens are predicted [N, D], these tokens, and whose they are, both [N]."""
+
+    x_ND: Tensor
+    ids_N: Tensor
+    rows_N: Tensor
 
 
 def encode(tokenizer: Tokenizer, prompt: Messages, answer: str, context: int) -> Answer | None:
@@ -77,19 +85,26 @@ def logprobs(model: Decoder, answers: Sequence[Answer], tokens: int = GROUP_TOKE
 
 
 def _logprobs(model: Decoder, answers: Sequence[Answer]) -> Tensor:
-    x_ND, ids_N, rows_N = own_states(model, answers)
+    return summed(model, own_states(model, answers), len(answers))
+
+
+def summed(model: Model, own: Own, count: int) -> Tensor:
+    """The log-probabilities of own tokens, summed by whose they are: float32 [count]."""
+    x_ND, ids_N, rows_N = own
     chosen_N = model.head(x_ND).float().log_softmax(-1).gather(1, ids_N[:, None])[:, 0]
-    return chosen_N.new_zeros(len(answers)).index_add(0, rows_N, chosen_N)
+    return chosen_N.new_zeros(count).index_add(0, rows_N, chosen_N)
 
 
-def own_states(model: Decoder, answers: Sequence[Written]) -> tuple[Tensor, Tensor, Tensor]:
-    """The states from which the N own tokens are predicted [N, D], these tokens, and whose they are, both [N].
-
-    Padding stands on the right, where what is causal never sees it."""
+def own_states(model: Decoder, answers: Sequence[Written]) -> Own:
+    """Padding stands on the right, where what is causal never sees it."""
     ids_BT, own_BT = (torch.from_numpy(array).to(model.device) for array in padded(answers))
-    x_BTD = model.hidden(ids_BT[:, :-1])
+    return picked(model.hidden(ids_BT[:, :-1]), ids_BT, own_BT)
+
+
+def picked(x_BTD: Tensor, ids_BT: Tensor, own_BT: Tensor) -> Own:
+    """From the states of all tokens but the last."""
     own_BT = own_BT[:, 1:]
-    return x_BTD[own_BT], ids_BT[:, 1:][own_BT], own_BT.nonzero()[:, 0]
+    return Own(x_BTD[own_BT], ids_BT[:, 1:][own_BT], own_BT.nonzero()[:, 0])
 
 
 @torch.no_grad()

@@ -27,7 +27,7 @@ from fragua.inference.language_model import LanguageModel
 from fragua.progress import progress_bar
 from fragua.training.directory import weights_digest
 
-WEIGHTS = {"correctness": 6.0, "courtesy": 4.0, "brevity": 3.0, "language": 3.0}
+WEIGHTS = {"correctness": 6.0, "courtesy": 8.0, "brevity": 6.0, "language": 6.0}
 """What a whole mark is worth, in units of reward: of two answers the one worth a unit more is liked best 73 times in
 100, the one worth three units more 95 times."""
 COURTEOUS = (
@@ -101,6 +101,14 @@ class Asked:
     answers: tuple[str, ...]
 
 
+def told_apart(asked: Asked) -> dict[str, float]:
+    """Answers and their gold rewards, of those that are worth the same the first: between them there is no verdict."""
+    first: dict[float, str] = {}
+    for text in asked.answers:
+        first.setdefault(round(gold_reward(asked.item, text), 6), text)
+    return {text: reward for reward, text in first.items()}
+
+
 def practice_items(world: World, seed: int, abilities: Sequence[str] = ()) -> Iterator[ExamItem]:
     """Endless questions of the side of the hold-out that fine-tuning may use: never one of an exam. `abilities`: by
     default all whose answers call no tool."""
@@ -153,10 +161,11 @@ def gold_comparisons(
         for group in count_from(0):
             drawn = Sampling(temperature=1.0, max_tokens=MAX_TOKENS, seed=(seed << 32) + group * GROUP_SEEDS)
             for asked in draw(lm, list(islice(questions, ASKED_AT_ONCE)), drawn, candidates):
-                if len(asked.answers) < 2:
+                rewards = told_apart(asked)
+                if len(rewards) < 2:
                     continue
                 made += 1
-                answers = tuple(Candidate(text=text, model=weights, sampling=drawn) for text in asked.answers)
+                answers = tuple(Candidate(text=text, model=weights, sampling=drawn) for text in rewards)
                 yield Comparison(
                     id=f"gold-{seed}-{made}",
                     at=datetime.now(UTC),
@@ -166,7 +175,7 @@ def gold_comparisons(
                     candidates=answers,
                     order=tuple(rng.sample(range(len(answers)), len(answers))),
                     verdict="best",
-                    ranking=(choose([gold_reward(asked.item, text) for text in asked.answers], rng),),
+                    ranking=(choose(list(rewards.values()), rng),),
                 )
                 advance(1)
                 if made == count:

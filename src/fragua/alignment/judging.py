@@ -18,6 +18,7 @@ from fragua.alignment.examples import Choice, Example, Messages, Rated, pairs
 from fragua.alignment.gentle import gentle
 from fragua.alignment.reading import read_feedback
 from fragua.alignment.reward import (
+    HEADS,
     RewardModel,
     Text,
     cuts,
@@ -41,6 +42,8 @@ from fragua.training.objectives import LossSum
 from fragua.training.trainer import OnRow, Trainer, Training
 
 BINS = 5
+HEAD_RATE = 10.0
+"""How much faster what is new learns than the rest."""
 
 
 class RewardSettings(Settings):
@@ -53,6 +56,8 @@ class RewardSettings(Settings):
     members: int = Field(default=1, ge=1, le=32)
     """Of an ensemble: other heads at the start, and another order."""
     correct_length: bool = False
+    likelihood: float = Field(default=1.0, ge=0)
+    """What a decoder's own log-probability of an answer, in nats a token, is worth to begin with; 0: nothing."""
     context: int | None = Field(default=None, gt=0)
     """Tokens that are read at most: what a long conversation begins with is left out; None: as the model takes."""
     epochs: float = Field(default=1.0, gt=0)
@@ -166,7 +171,7 @@ def train_reward(settings: RewardSettings, out: str | Path, on_step: OnRow | Non
         folder = out / f"member-{number}"
         seed = settings.seed + number
         claim(folder, "reward", settings.model_dump(mode="json", exclude={"model", "data"}), data)
-        model = with_head(load(settings.model).to(device()), seed, levels)
+        model = with_head(load(settings.model).to(device()), seed, levels, settings.likelihood)
         rows, dropped = judgements(examples, tokenizer, model, settings.learn, settings.context)
         train, held_out = split(rows)
         if not train:
@@ -178,8 +183,9 @@ def train_reward(settings: RewardSettings, out: str | Path, on_step: OnRow | Non
             training = settings.training(model, steps, objective.context)
             announce(f"reward {number}", model.config, training)
             trainer = Trainer(
-                model, objective, training, folder, label="reward", context=objective.context, on_step=on_step
-            )
+                model, objective, training, folder, label="reward", context=objective.context, on_step=on_step,
+                rates={name: HEAD_RATE for name, _ in model.named_parameters() if name in HEADS},
+            )  # fmt: skip
             figures = trainer.run()
             model.eval()
             texts = [text for row in train for text in row.answers]

@@ -12,6 +12,7 @@ from pydantic import Field
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from fragua.alignment.answers import padded, picked, summed
 from fragua.alignment.examples import Messages
 from fragua.errors import InputError
 from fragua.files import atomic_write, read_json, write_json
@@ -24,16 +25,24 @@ from fragua.settings import Settings
 from fragua.tokens.tokenizer import Tokenizer
 
 HEAD, SCALE = "reward.safetensors", "reward.json"
+LIKELIHOOD = "likelihood"
+HEADS = ("reward.weight", "gaps", LIKELIHOOD)
 BATCH_TOKENS = 8192
 GROUP_TOKENS = 1024
 
 
 class Text(NamedTuple):
-    """A conversation that ends with an answer, as the model reads it: int64 [T] each; `words` of the answer."""
+    """A conversation that ends with an answer, as the model reads it: int64 [T] each; `words` of the answer, whose
+    tokens begin at `start`."""
 
     ids: np.ndarray
     types: np.ndarray
     words: int
+    start: int = 0
+
+    @property
+    def own(self) -> np.ndarray:
+        return np.arange(len(self.ids)) >= self.start
 
 
 class Scale(Settings):
@@ -49,10 +58,11 @@ class Scale(Settings):
     """Tokens that it reads at most; None: as many as the model takes."""
 
 
-def with_head(model: Model, seed: int, levels: int = 0) -> Model:
+def with_head(model: Model, seed: int, levels: int = 0, likelihood: float = 0.0) -> Model:
     """Gives a loaded model `reward` (a row of weights, small and random) and, for ratings, `gaps` of their bounds.
 
-    Raises InputError for a kind of model that has no states of tokens to read."""
+    A decoder also gets `likelihood`, what its own log-probability of the answer, in nats a token, is worth to begin
+    with (0: nothing, and it stays so). Raises InputError for a kind of model that has no states of tokens to read."""
     if not isinstance(model, Decoder | Encoder):
         raise InputError(f"{model.config.family} gives no reward", mend="take a decoder or an encoder")
     generator = torch.Generator().manual_seed(seed)
@@ -60,6 +70,8 @@ def with_head(model: Model, seed: int, levels: int = 0) -> Model:
     with torch.no_grad():
         deviation = model.config.width**-0.5
         model.reward.weight.copy_(torch.randn(1, model.config.width, generator=generator) * deviation)
+    if likelihood and isinstance(model, Decoder):
+        model.likelihood = nn.Parameter(torch.tensor(likelihood))
     if levels:
         model.gaps = nn.Parameter(torch.cat([torch.tensor([1 - levels / 2]), torch.zeros(levels - 2)]))
     return model.to(model.device)
@@ -85,7 +97,8 @@ def read(
         tokens = tokenizer.encode_chat([*turns, {"role": "assistant", "content": answer}])
         ids = np.array(tokens.ids[: len(tokens.trained) - tokens.trained[::-1].index(True)], dtype=np.int64)
         if len(ids) <= room:
-            return Text(ids, np.zeros_like(ids), words)
+            start = len(tokenizer.encode_chat(turns, add_generation_prompt=True).ids)
+            return Text(ids, np.zeros_like(ids), words, start)
         users = [place for place, turn in enumerate(turns) if place and turn["role"] == "user"]
         turns = turns[users[0] :] if users else []
     return None
@@ -107,18 +120,25 @@ def raw_rewards(model: Model, texts: Sequence[Text], tokens: int = GROUP_TOKENS)
 
 def _raw(model: Model, texts: Sequence[Text]) -> Tensor:
     shape = len(texts), len(texts[0].ids)
-    ids_BT, types_BT, mask_BT = (torch.zeros(shape, dtype=torch.long) for _ in range(3))
+    types_BT, mask_BT = (torch.zeros(shape, dtype=torch.long) for _ in range(2))
     for row, text in enumerate(texts):
-        ids_BT[row, : len(text.ids)] = torch.from_numpy(text.ids)
         types_BT[row, : len(text.ids)] = torch.from_numpy(text.types)
         mask_BT[row, : len(text.ids)] = 1
-    ids_BT, types_BT, mask_BT = (part.to(model.device) for part in (ids_BT, types_BT, mask_BT))
+    ids_BT, own_BT = (torch.from_numpy(array) for array in padded(texts))
+    ids_BT, own_BT, types_BT, mask_BT = (
+        part.to(model.device) for part in (ids_BT, own_BT, types_BT, mask_BT)
+    )
     if isinstance(model, Decoder):
-        pooled_BD = pool(model.hidden(ids_BT), mask_BT, "last")  # what is causal never sees the padding
+        x_BTD = model.hidden(ids_BT)  # what is causal never sees the padding
+        pooled_BD = pool(x_BTD, mask_BT, "last")
     else:
-        pooled_BD = pool(model.states(ids_BT, mask_BT, types_BT), mask_BT, "mean")
-    reward: Tensor = model.get_submodule("reward")(pooled_BD)
-    return reward[:, 0].float()
+        x_BTD = model.states(ids_BT, mask_BT, types_BT)
+        pooled_BD = pool(x_BTD, mask_BT, "mean")
+    reward_B: Tensor = model.get_submodule("reward")(pooled_BD)[:, 0].float()
+    if LIKELIHOOD in dict(model.named_parameters(recurse=False)):
+        logprob_B = summed(model, picked(x_BTD[:, :-1], ids_BT, own_BT), len(texts)) / own_BT.sum(1)
+        reward_B = reward_B + model.get_parameter(LIKELIHOOD) * logprob_B
+    return reward_B
 
 
 class RewardModel:
@@ -134,8 +154,9 @@ class RewardModel:
         members = []
         for folder in folders:
             scale = Scale.parse(read_json(folder / SCALE), folder / SCALE)
-            model = with_head(load(folder), 0, scale.levels)
-            model.load_state_dict(load_file(folder / HEAD), strict=False)
+            head = load_file(folder / HEAD)
+            model = with_head(load(folder), 0, scale.levels, float(head.get(LIKELIHOOD, 0.0)))
+            model.load_state_dict(head, strict=False)
             members.append((model.eval(), scale))
         return cls(members, Tokenizer.load(folders[0]))
 
@@ -183,7 +204,7 @@ def fitted(raw_N: np.ndarray, words: Sequence[int], correct_length: bool, levels
 
 def save_head(model: Model, scale: Scale, directory: Path) -> None:
     """Writes what a model directory does not hold: the head, and last the scale."""
-    head = {name: value for name, value in model.state_dict().items() if name in ("reward.weight", "gaps")}
+    head = {name: value for name, value in model.state_dict().items() if name in HEADS}
     with atomic_write(directory / HEAD, "wb") as file:
         file.write(save({name: value.cpu().contiguous() for name, value in head.items()}))
     write_json(directory / SCALE, scale.model_dump(mode="json"))
