@@ -175,7 +175,7 @@ def show(name: str, way: str, row: dict[str, Any]) -> None:
 def main(
     model: Path = Path("runs/laptop/assistant"),
     world: int = 0,
-    comparisons: int = 1500,
+    comparisons: int = 3000,
     epochs: float = 1.0,
     work: Path = Path("runs/bench-rewards"),
     sets: Sequence[str] = tuple(SETS),
@@ -203,7 +203,7 @@ if __name__ == "__main__":
     )
     parser.add_argument("--model", type=Path, default=Path("runs/laptop/assistant"), help="an assistant")
     parser.add_argument("--world", type=int, default=0, help="the world it has read about")
-    parser.add_argument("--comparisons", type=int, default=1500, help="of the assistant's answers, by gold")
+    parser.add_argument("--comparisons", type=int, default=3000, help="of the assistant's answers, by gold")
     parser.add_argument("--epochs", type=float, default=1.0)
     parser.add_argument("--work", type=Path, default=Path("runs/bench-rewards"))
     parser.add_argument("--sets", nargs="*", choices=SETS, default=list(SETS))

@@ -56,7 +56,7 @@ class RewardSettings(Settings):
     members: int = Field(default=1, ge=1, le=32)
     """Of an ensemble: other heads at the start, and another order."""
     correct_length: bool = False
-    likelihood: float = Field(default=1.0, ge=0)
+    likelihood: float = Field(default=3.0, ge=0)
     """What a decoder's own log-probability of an answer, in nats a token, is worth to begin with; 0: nothing."""
     context: int | None = Field(default=None, gt=0)
     """Tokens that are read at most: what a long conversation begins with is left out; None: as the model takes."""

@@ -237,7 +237,7 @@ def reward(
         typer.Option(
             help="What a decoder's log-probability of an answer, in nats a token, is worth to begin with."
         ),
-    ] = 1.0,
+    ] = 3.0,
     context: Annotated[
         int | None, typer.Option(help="Tokens that are read at most; the rest of a long prompt is left out.")
     ] = None,
