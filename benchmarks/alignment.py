@@ -193,8 +193,15 @@ class Cells:
     def _judge(self, name: str, count: int) -> Path:
         data = self.out / (f"{name}-{count}.jsonl" if count else f"{name}.jsonl")
         out = self.out / f"judge-{data.stem}"
-        train_reward(RewardSettings.parse({"model": self.model, "data": data, "seed": self.seed}), out)
+        values = {"model": self.model, "data": data, "seed": self.seed, "precision": "auto"}
+        train_reward(RewardSettings.parse(values), out)
         return out
+
+    @property
+    def _replay(self) -> dict[str, Path]:
+        """Fine-tuning's conversations, which all learn again but what has them by heart."""
+        path = self.model.parent / "corpus" / "conversations.jsonl"
+        return {"replay": path} if path.is_file() else {}
 
     def _settings(self, method: str, **changes: Any) -> OptimiseSettings:
         size = self.size
@@ -202,7 +209,7 @@ class Cells:
             model=self.model, method=method, world=self.world, seed=self.seed, rollouts=size.rollouts,
             batch=size.batch, held_out=size.held_out,
         )  # fmt: skip
-        return OptimiseSettings.parse(values | changes)
+        return OptimiseSettings.parse(values | self._replay | changes)
 
     def _ppo(self, name: str, reward: str, **changes: Any) -> Path:
         values: dict[str, Any] = dict(reward=(reward,), rounds=self.size.ppo_rounds, kl_target=TARGET)
@@ -211,7 +218,9 @@ class Cells:
 
     def _aligned(self, name: str, method: str) -> Path:
         data = self.out / f"gold-{self.size.comparisons}.jsonl"
-        values = {"model": self.model, "data": data, "method": method, "seed": self.seed}
+        values = {"model": self.model, "data": data, "method": method, "seed": self.seed, "precision": "auto"}
+        if method != "chosen":
+            values |= self._replay
         align(AlignSettings.parse(values), self.out / f"{name}-policy")
         return self.out / f"{name}-policy"
 
@@ -231,10 +240,8 @@ class Cells:
         own = self._settings(
             "ppo", reward=("gold",), rounds=max(1, self.size.ppo_rounds // 2), kl_target=TARGET / 2
         )
-        values = own.model_dump(exclude={"reward"}) | {
-            "comparisons": self.size.comparisons,
-            "items": self.size.items,
-        }
+        values = own.model_dump(exclude={"reward"}) | self._replay
+        values |= {"comparisons": self.size.comparisons, "items": self.size.items}
         rounds = loop(LoopSettings.parse(values), self.out / "loop")["rounds"]
         return [row["by_temperature"]["1"] for row in rounds]
 
@@ -260,6 +267,7 @@ class Cells:
         how = self._settings(
             "grpo",
             model=start,
+            replay=None,
             reward=("correct",),
             ability=("multistep",),
             rounds=self.size.grpo_rounds,

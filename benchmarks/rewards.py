@@ -46,7 +46,7 @@ SETS = {
     "llms_from_scratch": "instruction-data-with-preference.json",
 }
 CONTEXT = 128
-"""Tokens that are read of a conversation: its end."""
+"""Tokens that MiniLM reads of a conversation: its end. Ours, whose tokens are shorter, reads as many as it can."""
 FLOORS = {"gold": 0.80, "hh_rlhf": 0.553}
 GOALS = {"hh_rlhf": 0.62}
 JUDGED = 500
@@ -90,7 +90,7 @@ def by_words(learned: Sequence[Pair], judged: Sequence[Pair], _: Path) -> Right:
     return preferred(model.decision_function(differences(judged)))
 
 
-def by_reward(body: Path, epochs: float, context: int | None = CONTEXT) -> Judge:
+def by_reward(body: Path, epochs: float, context: int | None = None) -> Judge:
     """A reward model of this body; a pair that it cannot read is a half."""
 
     def judge(learned: Sequence[Pair], judged: Sequence[Pair], folder: Path) -> Right:
@@ -159,7 +159,7 @@ def gold(model: Path, world: int, count: int, epochs: float, work: Path) -> dict
 
     folder = work / f"gold-{count}"
     told: dict[str, Any] = {}
-    judges = {"shorter": by_length, "reward_model": by_reward(model, epochs, None), "gold": exact}
+    judges = {"shorter": by_length, "reward_model": by_reward(model, epochs), "gold": exact}
     for way, judge in judges.items():
         told[way] = share(judge(learned, judged, folder))
         show("gold", way, told[way])
@@ -183,7 +183,7 @@ def main(
     judges = {
         "shorter": by_length,
         "bag_of_words": by_words,
-        "minilm": by_reward(minilm(), epochs),
+        "minilm": by_reward(minilm(), epochs, CONTEXT),
         "assistant": by_reward(model, epochs),
     }
     table = {"gold": gold(model, world, comparisons, epochs, work)}
