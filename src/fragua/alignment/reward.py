@@ -61,8 +61,8 @@ class Scale(Settings):
 def with_head(model: Model, seed: int, levels: int = 0, likelihood: float = 0.0) -> Model:
     """Gives a loaded model `reward` (a row of weights, small and random) and, for ratings, `gaps` of their bounds.
 
-    A decoder also gets `likelihood`, what its own log-probability of the answer, in nats a token, is worth to begin
-    with (0: nothing, and it stays so). Raises InputError for a kind of model that has no states of tokens to read."""
+    A decoder that writes also gets `likelihood`, what its own log-probability of the answer, in nats a token, is worth
+    to begin with (0: nothing, and it stays so). Raises InputError for a kind of model that has no states to read."""
     if not isinstance(model, Decoder | Encoder):
         raise InputError(f"{model.config.family} gives no reward", mend="take a decoder or an encoder")
     generator = torch.Generator().manual_seed(seed)
@@ -70,7 +70,7 @@ def with_head(model: Model, seed: int, levels: int = 0, likelihood: float = 0.0)
     with torch.no_grad():
         deviation = model.config.width**-0.5
         model.reward.weight.copy_(torch.randn(1, model.config.width, generator=generator) * deviation)
-    if likelihood and isinstance(model, Decoder):
+    if likelihood and isinstance(model, Decoder) and model.config.task == "tokens":
         model.likelihood = nn.Parameter(torch.tensor(likelihood))
     if levels:
         model.gaps = nn.Parameter(torch.cat([torch.tensor([1 - levels / 2]), torch.zeros(levels - 2)]))
