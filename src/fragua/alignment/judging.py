@@ -170,7 +170,7 @@ def train_reward(settings: RewardSettings, out: str | Path, on_step: OnRow | Non
     for number in range(settings.members):
         folder = out / f"member-{number}"
         seed = settings.seed + number
-        claim(folder, "reward", settings.model_dump(mode="json", exclude={"model", "data"}), data)
+        claim(folder, "reward", settings.model_dump(mode="json", exclude={"model", "data", "members"}), data)
         model = with_head(load(settings.model).to(device()), seed, levels, settings.likelihood)
         rows, dropped = judgements(examples, tokenizer, model, settings.learn, settings.context)
         train, held_out = split(rows)
