@@ -90,16 +90,15 @@ def by_words(learned: Sequence[Pair], judged: Sequence[Pair], _: Path) -> Right:
     return preferred(model.decision_function(differences(judged)))
 
 
-def by_reward(body: Path, epochs: float, members: int = 1, context: int | None = None) -> Judge:
-    """A reward model of this body, or an ensemble; a pair that it cannot read is a half."""
+def by_reward(body: Path, epochs: float, context: int | None = None) -> Judge:
+    """A reward model of this body; a pair that it cannot read is a half."""
 
     def judge(learned: Sequence[Pair], judged: Sequence[Pair], folder: Path) -> Right:
         data = folder.with_suffix(".jsonl")
         write_jsonl(
             data, ({"prompt": row.prompt, "chosen": row.chosen, "rejected": row.rejected} for row in learned)
         )
-        values = dict(model=body, data=data, epochs=epochs, members=members, context=context, seed=SEED)
-        values["precision"] = "auto"
+        values = dict(model=body, data=data, epochs=epochs, context=context, seed=SEED, precision="auto")
         train_reward(RewardSettings.parse(values), folder)
         asked = [(row.prompt, text) for row in judged for text in (row.chosen, row.rejected)]
         rewards_P2 = RewardModel.load(folder).rewards(asked).mean(0).reshape(-1, 2)
@@ -137,7 +136,7 @@ def real(name: str, judges: dict[str, Judge], work: Path) -> dict[str, Any]:
     return told
 
 
-def gold(model: Path, world: int, count: int, epochs: float, members: int, work: Path) -> dict[str, Any]:
+def gold(model: Path, world: int, count: int, epochs: float, work: Path) -> dict[str, Any]:
     """Of verdicts on answers to other prompts: told by the reward model, and by gold without its noise, which is the
     ceiling. Pairs are the best of an answer's rivals against each other one."""
     village, parts = build_world(world), {}
@@ -160,7 +159,7 @@ def gold(model: Path, world: int, count: int, epochs: float, members: int, work:
 
     folder = work / f"gold-{count}"
     told: dict[str, Any] = {}
-    judges = {"shorter": by_length, "reward_model": by_reward(model, epochs, members), "gold": exact}
+    judges = {"shorter": by_length, "reward_model": by_reward(model, epochs), "gold": exact}
     for way, judge in judges.items():
         told[way] = share(judge(learned, judged, folder))
         show("gold", way, told[way])
@@ -178,22 +177,20 @@ def main(
     world: int = 0,
     comparisons: int = 3000,
     epochs: float = 1.0,
-    members: int = 3,
     work: Path = Path("runs/bench-rewards"),
     sets: Sequence[str] = tuple(SETS),
 ) -> dict[str, Any]:
     judges = {
         "shorter": by_length,
         "bag_of_words": by_words,
-        "minilm": by_reward(minilm(), epochs, context=CONTEXT),
-        "assistant": by_reward(model, epochs, members),
+        "minilm": by_reward(minilm(), epochs, CONTEXT),
+        "assistant": by_reward(model, epochs),
     }
-    table = {"gold": gold(model, world, comparisons, epochs, members, work)}
+    table = {"gold": gold(model, world, comparisons, epochs, work)}
     table |= {name: real(name, judges, work) for name in sets}
     return {
         "comparisons": comparisons,
         "epochs": epochs,
-        "members": members,
         "context": CONTEXT,
         "floors": FLOORS,
         "goals": GOALS,
@@ -208,7 +205,6 @@ if __name__ == "__main__":
     parser.add_argument("--world", type=int, default=0, help="the world it has read about")
     parser.add_argument("--comparisons", type=int, default=3000, help="of the assistant's answers, by gold")
     parser.add_argument("--epochs", type=float, default=1.0)
-    parser.add_argument("--members", type=int, default=3, help="of the ensembles of the assistant's kind")
     parser.add_argument("--work", type=Path, default=Path("runs/bench-rewards"))
     parser.add_argument("--sets", nargs="*", choices=SETS, default=list(SETS))
     found = main(**vars(parser.parse_args()))
