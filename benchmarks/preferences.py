@@ -94,6 +94,11 @@ def assistant(world: int, runs: Path) -> Path:
     return out / "assistant"
 
 
+def conversations(model: Path) -> Path:
+    """What a life's assistant was fine-tuned on."""
+    return model.parent / "corpus" / "conversations.jsonl"
+
+
 def _seed(
     seed: int,
     model: Path,
@@ -118,7 +123,7 @@ def _seed(
         values = {"model": model, "data": data["shuffled" if name == "shuffled" else "gold"], "seed": seed}
         values |= {"reference": out / "reference", "precision": "auto"} | how
         if replay and name != "chosen_sft":
-            values["replay"] = model.parent / "corpus" / "conversations.jsonl"
+            values["replay"] = conversations(model)
         align(AlignSettings.parse(values), out / name)
         after = LanguageModel.load(out / name)
         duels = {t: Duel.of(asked, answer(after, asked, t, seed), old[t]) for t in TEMPERATURES}

@@ -150,12 +150,12 @@ def gold(model: Path, world: int, count: int, epochs: float, work: Path) -> dict
     practice = islice(practice_items(village, SEED + 1), MOST * JUDGED)
     asked = {digest_json(item.messages): item for item in practice}
 
+    def margin(row: Pair) -> float:
+        item = asked[digest_json(row.prompt)]
+        return gold_reward(item, row.chosen) - gold_reward(item, row.rejected)
+
     def exact(_: Sequence[Pair], rows: Sequence[Pair], __: Path) -> Right:
-        items = (asked[digest_json(row.prompt)] for row in rows)
-        both = zip(items, rows, strict=True)
-        return preferred(
-            [gold_reward(item, row.chosen) - gold_reward(item, row.rejected) for item, row in both]
-        )
+        return preferred([margin(row) for row in rows])
 
     folder = work / f"gold-{count}"
     told: dict[str, Any] = {}

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.alignment import divergences_of
+from benchmarks.alignment_cells import divergences_of
 from benchmarks.transfer import DATA, minilm, sst2
 
 from fragua.alignment.audit import bootstrap

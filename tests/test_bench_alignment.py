@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 from benchmarks import alignment, grpo_speed
+from benchmarks.preferences import conversations
 
-from fragua.files import read_json
+from fragua.files import read_json, write_jsonl
 from tests.tiny_model import write_tiny
 
 
 def test_every_cell_runs_once_and_its_figures_are_of_its_questions(tmp_path: Path) -> None:
-    model = write_tiny(tmp_path / "model", context=256)
+    model = write_tiny(tmp_path / "assistant", context=256)
+    talk = [{"role": "user", "content": "Hola."}, {"role": "assistant", "content": "Hola, ¿qué tal?"}]
+    write_jsonl(conversations(model), [{"messages": talk}] * 8)
     size = replace(alignment.SMOKE, comparisons=8, items=4, exam=4, rollouts=8, batch=4)
     given: dict[str, Any] = dict(
         model=model, runs=tmp_path / "runs", size=size, picture=tmp_path / "over.png"

@@ -13,7 +13,7 @@ from fragua.alignment.feedback.tasks import read_prompts
 from fragua.alignment.gold import practice_items
 from fragua.alignment.multistep import MULTISTEP, multistep_items
 from fragua.alignment.rewards import Part
-from fragua.alignment.rollouts import Question
+from fragua.alignment.rollouts import MAX_TOKENS, Question
 from fragua.corpus.aldea.abilities import ABILITIES
 from fragua.corpus.aldea.exam import ExamItem, read_exam
 from fragua.corpus.aldea.world import build_world
@@ -38,7 +38,7 @@ class Asked(Settings):
     """Instead: the seed of a world that is asked about."""
     ability: tuple[str, ...] = ()
     """Of the world: what is asked; none: all that call no tool."""
-    max_tokens: int = Field(default=96, gt=0)
+    max_tokens: int = Field(default=MAX_TOKENS, gt=0)
     """The policy's own tokens of an answer."""
     seed: int = Field(default=0, ge=0)
 

@@ -14,7 +14,7 @@ from fragua.alignment.align import AlignSettings, align
 from fragua.alignment.asking import Asked
 from fragua.alignment.feedback.events import Candidate, Comparison, Sampling
 from fragua.alignment.rewards import Judge
-from fragua.alignment.rollouts import Question, Rollout, fitting, roll
+from fragua.alignment.rollouts import MAX_TOKENS, Question, Rollout, fitting, roll
 from fragua.files import write_jsonl
 from fragua.inference.chat import MAX_ROUNDS
 from fragua.inference.language_model import LanguageModel
@@ -46,7 +46,12 @@ def best_of_kl(n: int) -> float:
 
 
 def best_of(
-    lm: LanguageModel, questions: Sequence[Question], judge: Judge, n: int, seed: int, max_tokens: int = 96
+    lm: LanguageModel,
+    questions: Sequence[Question],
+    judge: Judge,
+    n: int,
+    seed: int,
+    max_tokens: int = MAX_TOKENS,
 ) -> list[tuple[Rollout, Rollout]]:
     """The best and the worst of `n` answers to each question, drawn at temperature 1; the first of equals."""
     rollouts = roll(lm, questions, n, max_tokens=max_tokens, seed=seed)

@@ -12,7 +12,7 @@ from pydantic import Field
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from fragua.alignment.answers import padded, picked, summed
+from fragua.alignment.answers import encode, padded, picked, summed
 from fragua.alignment.examples import Messages
 from fragua.errors import InputError
 from fragua.files import atomic_write, read_json, write_json
@@ -92,15 +92,13 @@ def read(
     if isinstance(model, Encoder):
         framed = tokenizer.framed_end("\n".join(str(message["content"]) for message in prompt), answer, room)
         return framed and Text(np.array(framed.ids), np.array(framed.types), words)
-    turns = list(prompt)
+    turns = tuple(prompt)
     while turns:
-        tokens = tokenizer.encode_chat([*turns, {"role": "assistant", "content": answer}])
-        ids = np.array(tokens.ids[: len(tokens.trained) - tokens.trained[::-1].index(True)], dtype=np.int64)
-        if len(ids) <= room:
-            start = len(tokenizer.encode_chat(turns, add_generation_prompt=True).ids)
-            return Text(ids, np.zeros_like(ids), words, start)
+        written = encode(tokenizer, turns, answer, room + 1)  # one more, so that what is cut shows
+        if written and len(written.ids) <= room:
+            return Text(written.ids, np.zeros_like(written.ids), words, written.start)
         users = [place for place, turn in enumerate(turns) if place and turn["role"] == "user"]
-        turns = turns[users[0] :] if users else []
+        turns = turns[users[0] :] if users else ()
     return None
 
 
@@ -135,7 +133,7 @@ def _raw(model: Model, texts: Sequence[Text]) -> Tensor:
         x_BTD = model.states(ids_BT, mask_BT, types_BT)
         pooled_BD = pool(x_BTD, mask_BT, "mean")
     reward_B: Tensor = model.get_submodule("reward")(pooled_BD)[:, 0].float()
-    if LIKELIHOOD in dict(model.named_parameters(recurse=False)):
+    if hasattr(model, LIKELIHOOD):
         logprob_B = summed(model, picked(x_BTD[:, :-1], ids_BT, own_BT), len(texts)) / own_BT.sum(1)
         reward_B = reward_B + model.get_parameter(LIKELIHOOD) * logprob_B
     return reward_B

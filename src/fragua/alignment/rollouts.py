@@ -28,6 +28,8 @@ from fragua.progress import progress_bar
 from fragua.tokens.chat import ChatTokens
 
 READ_TOKENS = 2048
+MAX_TOKENS = 160
+"""Own tokens of an answer where nothing else is told: three calls of a tool and a sentence are a hundred."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def roll(
     group: int = 1,
     *,
     temperature: float = 1.0,
-    max_tokens: int = 96,
+    max_tokens: int = MAX_TOKENS,
     seed: int = 0,
     deterministic: bool = False,
 ) -> list[Rollout]:

@@ -90,7 +90,7 @@ def train(
     rollouts: Annotated[int | None, typer.Option(help="Answers a round; 128.")] = None,
     group: Annotated[int | None, typer.Option(help="Answers to a prompt; 8, ppo: 1.")] = None,
     temperature: Annotated[float | None, typer.Option(help="Of these answers; 1.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Tokens of such an answer at most; 96.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Tokens of such an answer at most; 160.")] = None,
     unfinished: Annotated[
         float | None, typer.Option(help="Rewards: taken from an answer that comes to no end; 1.")
     ] = None,
@@ -161,7 +161,7 @@ def loop(
     rollouts: Annotated[int | None, typer.Option(help="Answers a round; 128.")] = None,
     kl: Annotated[float | None, typer.Option(help="How dear a nat is that leads away; 0.05.")] = None,
     kl_target: Annotated[float | None, typer.Option(help="Nats an answer to be kept.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Tokens of an answer at most; 96.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Tokens of an answer at most; 160.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Of the policy; derived if not given.")] = None,
     seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = 0,
     json: JSON = False,
