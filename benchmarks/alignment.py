@@ -1,4 +1,4 @@
-"""Did learning from feedback work? An assistant, a judge of 700 comparisons, and policies beside their controls.
+"""Did learning from feedback work? An assistant, a judge of 2,000 comparisons, and policies beside their controls.
 
 A cell is one model or one measurement of one seed; each is written down, and one that is there is not done again.
 

@@ -44,7 +44,9 @@ TARGET = 8.0
 class Size:
     """How much of everything."""
 
-    comparisons: int = 700
+    comparisons: int = 2000
+    a_round: int = 700
+    """Comparisons of each round of the loop."""
     items: int = 300
     exam: int = 600
     ppo_rounds: int = 40
@@ -61,8 +63,8 @@ class Size:
 
 FULL = Size()
 SMOKE = Size(
-    comparisons=12, items=6, exam=0, ppo_rounds=1, grpo_rounds=1, rollouts=16, batch=8, shown=8, shown_epochs=1,
-    labels=(8,), ns=(1, 2), held_out=4,
+    comparisons=12, a_round=12, items=6, exam=0, ppo_rounds=1, grpo_rounds=1, rollouts=16, batch=8, shown=8,
+    shown_epochs=1, labels=(8,), ns=(1, 2), held_out=4,
 )  # fmt: skip
 
 
@@ -86,7 +88,7 @@ class Cells:
             for name, judge in judged.items()
         }
         found["gold_ceiling"] = self._cell(
-            "gold_ceiling", lambda: self._won(self._ppo("gold_ceiling", "gold*0.2"))
+            "gold_ceiling", lambda: self._won(self._ppo("gold_ceiling", "gold*5"))
         )
         for name, method in (("dpo", "dpo"), ("chosen", "chosen")):
             found[name] = self._cell(
@@ -173,7 +175,7 @@ class Cells:
             "ppo", reward=("gold",), rounds=max(1, self.size.ppo_rounds // 2), kl_target=TARGET / 2
         )
         values = own.model_dump(exclude={"reward"}) | {"replay": own.replay}
-        values |= {"comparisons": self.size.comparisons, "items": self.size.items}
+        values |= {"comparisons": self.size.a_round, "items": self.size.items}
         rounds = loop(LoopSettings.parse(values), self.out / "loop")["rounds"]
         return [row["by_temperature"]["1"] for row in rounds]
 
@@ -223,12 +225,14 @@ class Cells:
     def _over_optimisation(self) -> dict[str, Any]:
         """By number of labels: for the best of n, and for PPO without a price on divergence, round by round."""
         items, found = self._items(), {}
-        gold_judge = Judge([Part.read("gold@-20:20")])
         for count in self.size.labels:
             folder = self._judge("gold", count)
             judge = Judge([Part.read(f"model={folder}")])
             drawn = roll(LanguageModel.load(self.model), _questions(items), max(self.size.ns), seed=1 << 40)
-            proxy_QN, gold_QN = (each(drawn)[1].reshape(len(items), -1) for each in (judge, gold_judge))
+            gold_N = np.array(
+                [gold_reward(each.question.item, each.text) for each in drawn if each.question.item]
+            )
+            proxy_QN, gold_QN = (told_N.reshape(len(items), -1) for told_N in (judge(drawn)[1], gold_N))
             best = []
             for n in self.size.ns:
                 chosen_Q = proxy_QN[:, :n].argmax(1)

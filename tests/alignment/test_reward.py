@@ -11,10 +11,17 @@ import pytest
 import torch
 
 from fragua.alignment.answers import encode, logprobs
-from fragua.alignment.judging import RewardSettings, calibration, judgements, judging_loss, train_reward
+from fragua.alignment.judging import (
+    RewardSettings,
+    calibration,
+    first_guess,
+    judgements,
+    judging_loss,
+    train_reward,
+)
 from fragua.alignment.losses import bradley_terry
 from fragua.alignment.reading import read_feedback
-from fragua.alignment.reward import RewardModel, cuts, fitted, raw_rewards, read, scaled, with_head
+from fragua.alignment.reward import RewardModel, cuts, features, fitted, raw_rewards, read, scaled, with_head
 from fragua.errors import InputError
 from fragua.files import read_jsonl, write_jsonl
 from fragua.inference.language_model import LanguageModel
@@ -58,23 +65,53 @@ def test_the_reward_is_read_off_the_last_real_token_whatever_stands_beside_it(lm
     assert together[0].item() == pytest.approx(alone, abs=1e-5)
 
 
-def test_a_decoder_adds_its_own_log_probability_of_the_answer(
-    lm: LanguageModel, tiny_dir: Path, feedback: Path, tmp_path: Path
+def test_beside_the_state_stand_the_answers_words_and_how_likely_the_model_finds_it(
+    lm: LanguageModel, minilm: Path
 ) -> None:
-    plain, both = (with_head(load_model(lm.directory or ""), 0, likelihood=worth) for worth in (0.0, 0.5))
+    model = with_head(load_model(lm.directory or ""), 0)
     said = ("Sí.", "No, y nada más que decir.")
-    texts = [text for answer in said if (text := read(lm.tokenizer, plain, PROMPT, answer))]
+    texts = [text for answer in said if (text := read(lm.tokenizer, model, PROMPT, answer))]
     answers = [written for answer in said if (written := encode(lm.tokenizer, PROMPT, answer, 256))]
     with torch.no_grad():
-        added = raw_rewards(both, texts) - raw_rewards(plain, texts)
+        plain = raw_rewards(model, texts)
         lengths_N = torch.tensor([answer.length for answer in answers])
-        torch.testing.assert_close(added, 0.5 * logprobs(both, answers) / lengths_N, atol=1e-5, rtol=1e-5)  # type: ignore[arg-type]
-    train_reward(settings(tiny_dir, feedback, likelihood=0.5), tmp_path / "r")
-    model, _ = RewardModel.load(tmp_path / "r").members[0]
-    assert model.get_parameter("likelihood").item() != 0.5
-    train_reward(settings(tiny_dir, feedback, likelihood=0), tmp_path / "without")
-    model, _ = RewardModel.load(tmp_path / "without").members[0]
-    assert not hasattr(model, "likelihood")
+        likely_N = logprobs(model, answers) / lengths_N  # type: ignore[arg-type]
+        told_NF = torch.stack([torch.log(torch.tensor([1.0, 6.0])), likely_N], 1)
+        torch.testing.assert_close(features(model, texts), told_NF, atol=1e-5, rtol=1e-5)
+        model.get_parameter("features").copy_(torch.tensor([-0.2, 0.5]))
+        added = raw_rewards(model, texts) - plain
+        torch.testing.assert_close(added, told_NF @ torch.tensor([-0.2, 0.5]), atol=1e-5, rtol=1e-5)
+    encoder = with_head(LanguageModel.load(minilm).model, 0)
+    assert encoder.get_parameter("features").tolist() == [0]
+
+
+def test_the_features_begin_where_they_alone_explain_the_choices_best(
+    lm: LanguageModel, tiny_dir: Path, feedback: Path, tmp_path: Path
+) -> None:
+    model = with_head(load_model(tiny_dir), 0)
+    rows, _ = judgements(read_feedback(feedback), lm.tokenizer, model, "pairs")
+    mixed = [
+        row._replace(answers=row.answers[:: 1 - 2 * (number % 3 == 0)]) for number, row in enumerate(rows)
+    ]
+    weight_F = first_guess(model, mixed).double()
+    with torch.no_grad():
+        better_NF, worse_NF = (
+            features(model, side).double() for side in zip(*(row.answers for row in mixed), strict=True)
+        )
+
+    def loss(weight_F: torch.Tensor) -> float:
+        ridge = 0.5 * float(weight_F @ weight_F)
+        return ridge - float(torch.nn.functional.logsigmoid((better_NF - worse_NF) @ weight_F).sum())
+
+    least = loss(weight_F)
+    for step_F in 1e-3 * torch.tensor([[1.0, 0], [-1, 0], [0, 1], [0, -1], [1, 1], [-1, -1]]).double():
+        assert least < loss(weight_F + step_F)
+    tied = [row._replace(tie=True) for row in rows]
+    assert first_guess(model, tied).tolist() == [0, 0]
+
+    train_reward(settings(tiny_dir, feedback, epochs=0.1), tmp_path / "r")
+    kept = RewardModel.load(tmp_path / "r").members[0][0].get_parameter("features")
+    assert kept[0].item() < -0.5  # the shorter is always chosen
 
 
 def test_of_a_long_talk_the_end_is_read(lm: LanguageModel, minilm: Path) -> None:

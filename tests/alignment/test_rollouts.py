@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from fragua.alignment.gold import gold_reward, practice_items
 from fragua.alignment.multistep import multistep_items
 from fragua.alignment.rewards import Judge, Part
 from fragua.alignment.rollouts import Question, Record, Rollout, read, read_records, roll, write_records
 from fragua.alignment.rounds import Optimising, Round
 from fragua.corpus.aldea.asking import assistant, user
 from fragua.corpus.aldea.exam import grade
+from fragua.corpus.aldea.world import build_world
 from fragua.errors import InputError
 from fragua.inference.engine import Engine, Sampling
 from fragua.inference.language_model import LanguageModel
@@ -230,9 +233,17 @@ def test_a_reward_that_needs_the_answer_says_so() -> None:
         Judge([Part.read("gold")])([said("Hola")])
 
 
-def test_every_good_answer_of_several_steps_passes_and_the_sides_never_meet() -> None:
-    from itertools import islice
+def test_gold_rewards_the_share_of_what_it_can_give() -> None:
+    items = list(islice(practice_items(build_world(0), 0), 20))
+    _, score_N = Judge([Part.read("gold")])(
+        [said(f"Hola. {item.gold[-1]['content']}", item) for item in items]
+    )
+    wanted = [gold_reward(item, f"Hola. {item.gold[-1]['content']}") / 26 for item in items]
+    assert score_N.tolist() == pytest.approx(wanted)
+    assert 0.9 < score_N.max() <= 1
 
+
+def test_every_good_answer_of_several_steps_passes_and_the_sides_never_meet() -> None:
     sides = [list(islice(multistep_items(0, for_exam), 200)) for for_exam in (False, True)]
     firsts = [{item.spec["expression"].strip("(").split(")")[0] for item in side} for side in sides]
     assert not firsts[0] & firsts[1]

@@ -30,6 +30,7 @@ from fragua.training.directory import weights_digest
 WEIGHTS = {"correctness": 6.0, "courtesy": 8.0, "brevity": 6.0, "language": 6.0}
 """What a whole mark is worth, in units of reward: of two answers the one worth a unit more is liked best 73 times in
 100, the one worth three units more 95 times."""
+MOST = sum(WEIGHTS.values())
 COURTEOUS = (
     "por favor", "gracias", "con gusto", "claro", "por supuesto", "de nada", "encantado", "buena pregunta",
     "hola", "suerte", "placer", "pleasure", "please", "thank you", "thanks", "gladly", "sure", "of course",

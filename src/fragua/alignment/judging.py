@@ -18,10 +18,12 @@ from fragua.alignment.examples import Choice, Example, Messages, Rated, pairs
 from fragua.alignment.gentle import gentle
 from fragua.alignment.reading import read_feedback
 from fragua.alignment.reward import (
+    FEATURES,
     HEADS,
     RewardModel,
     Text,
     cuts,
+    features,
     fitted,
     raw_rewards,
     read,
@@ -42,6 +44,7 @@ from fragua.training.objectives import LossSum
 from fragua.training.trainer import OnRow, Trainer, Training
 
 BINS = 5
+NEWTON = 10
 HEAD_RATE = 10.0
 """How much faster what is new learns than the rest."""
 
@@ -56,8 +59,6 @@ class RewardSettings(Settings):
     members: int = Field(default=1, ge=1, le=32)
     """Of an ensemble: other heads at the start, and another order."""
     correct_length: bool = False
-    likelihood: float = Field(default=3.0, ge=0)
-    """What a decoder's own log-probability of an answer, in nats a token, is worth to begin with; 0: nothing."""
     context: int | None = Field(default=None, gt=0)
     """Tokens that are read at most: what a long conversation begins with is left out; None: as the model takes."""
     epochs: float = Field(default=1.0, gt=0)
@@ -156,6 +157,25 @@ def judgements(
     return rows, len(told) - len(rows)
 
 
+@torch.no_grad()
+def first_guess(model: Model, rows: Sequence[Judged]) -> Tensor:
+    """The weights of the features, float32 [F], that alone explain these choices best: Bradley and Terry's model of
+    their differences by Newton's steps, with a unit of ridge. Of ratings and ties nothing is guessed."""
+    duels = [(row.answers[0], other) for row in rows if not row.tie for other in row.answers[1:]]
+    if not duels:
+        return torch.zeros_like(model.get_parameter(FEATURES))
+    better_NF, worse_NF = (features(model, side).double() for side in zip(*duels, strict=True))
+    x_NF = better_NF - worse_NF
+    weight_F = x_NF.new_zeros(x_NF.shape[1])
+    ridge_FF = torch.eye(x_NF.shape[1], dtype=x_NF.dtype, device=x_NF.device)
+    for _ in range(NEWTON):
+        wrong_N = torch.sigmoid(-x_NF @ weight_F)
+        slope_F = x_NF.T @ wrong_N - weight_F
+        curve_FF = (x_NF * (wrong_N * (1 - wrong_N))[:, None]).T @ x_NF + ridge_FF
+        weight_F += torch.linalg.solve(curve_FF, slope_F)
+    return weight_F.float()
+
+
 def train_reward(settings: RewardSettings, out: str | Path, on_step: OnRow | None = None) -> dict[str, Any]:
     """Trains each member under `out/member-N`; resumes as `pretrain` does. Returns `report` of the held-out part.
 
@@ -171,7 +191,7 @@ def train_reward(settings: RewardSettings, out: str | Path, on_step: OnRow | Non
         folder = out / f"member-{number}"
         seed = settings.seed + number
         claim(folder, "reward", settings.model_dump(mode="json", exclude={"model", "data", "members"}), data)
-        model = with_head(load(settings.model).to(device()), seed, levels, settings.likelihood)
+        model = with_head(load(settings.model).to(device()), seed, levels)
         rows, dropped = judgements(examples, tokenizer, model, settings.learn, settings.context)
         train, held_out = split(rows)
         if not train:
@@ -179,6 +199,8 @@ def train_reward(settings: RewardSettings, out: str | Path, on_step: OnRow | Non
             raise InputError(what, settings.data, "two prompts at least are needed")
         steps = max(1, math.ceil(settings.epochs * len(train) / settings.batch))
         if not finished_figures(folder):
+            with torch.no_grad():
+                model.get_parameter(FEATURES).copy_(first_guess(model, train))
             objective = Judging(train, held_out, seed)
             training = settings.training(model, steps, objective.context)
             announce(f"reward {number}", model.config, training)

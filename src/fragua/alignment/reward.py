@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -25,8 +26,10 @@ from fragua.settings import Settings
 from fragua.tokens.tokenizer import Tokenizer
 
 HEAD, SCALE = "reward.safetensors", "reward.json"
-LIKELIHOOD = "likelihood"
-HEADS = ("reward.weight", "gaps", LIKELIHOOD)
+FEATURES = "features"
+"""What is told beside the state: the logarithm of the answer's words and, by a decoder that writes, the mean of its own
+log-probabilities of the answer's tokens."""
+HEADS = ("reward.weight", "gaps", FEATURES)
 BATCH_TOKENS = 8192
 GROUP_TOKENS = 1024
 
@@ -58,11 +61,11 @@ class Scale(Settings):
     """Tokens that it reads at most; None: as many as the model takes."""
 
 
-def with_head(model: Model, seed: int, levels: int = 0, likelihood: float = 0.0) -> Model:
-    """Gives a loaded model `reward` (a row of weights, small and random) and, for ratings, `gaps` of their bounds.
+def with_head(model: Model, seed: int, levels: int = 0) -> Model:
+    """Gives a loaded model `reward` (a row of weights, small and random), `features` (weights of what is told beside
+    the state, at first 0) and, for ratings, `gaps` of their bounds.
 
-    A decoder that writes also gets `likelihood`, what its own log-probability of the answer, in nats a token, is worth
-    to begin with (0: nothing, and it stays so). Raises InputError for a kind of model that has no states to read."""
+    Raises InputError for a kind of model that has no states to read."""
     if not isinstance(model, Decoder | Encoder):
         raise InputError(f"{model.config.family} gives no reward", mend="take a decoder or an encoder")
     generator = torch.Generator().manual_seed(seed)
@@ -70,8 +73,8 @@ def with_head(model: Model, seed: int, levels: int = 0, likelihood: float = 0.0)
     with torch.no_grad():
         deviation = model.config.width**-0.5
         model.reward.weight.copy_(torch.randn(1, model.config.width, generator=generator) * deviation)
-    if likelihood and isinstance(model, Decoder) and model.config.task == "tokens":
-        model.likelihood = nn.Parameter(torch.tensor(likelihood))
+    writes = isinstance(model, Decoder) and model.config.task == "tokens"
+    model.features = nn.Parameter(torch.zeros(2 if writes else 1))
     if levels:
         model.gaps = nn.Parameter(torch.cat([torch.tensor([1 - levels / 2]), torch.zeros(levels - 2)]))
     return model.to(model.device)
@@ -103,20 +106,37 @@ def read(
 
 
 def raw_rewards(model: Model, texts: Sequence[Text], tokens: int = GROUP_TOKENS) -> Tensor:
-    """float32 [N], of the last real token's state; encoders', which have no last one, of the mean."""
+    """float32 [N], of the last real token's state and the features; encoders', which have no last one, of the mean."""
+
+    def rewards(group: Sequence[Text]) -> Tensor:
+        pooled_BD, features_BF = _read(model, group)
+        reward_B: Tensor = model.get_submodule("reward")(pooled_BD)[:, 0].float()
+        return reward_B + features_BF @ model.get_parameter(FEATURES)
+
+    return _grouped(rewards, texts, tokens)
+
+
+def features(model: Model, texts: Sequence[Text], tokens: int = GROUP_TOKENS) -> Tensor:
+    """float32 [N, F]: FEATURES of each answer."""
+    return _grouped(lambda group: _read(model, group)[1], texts, tokens)
+
+
+def _grouped(work: Callable[[Sequence[Text]], Tensor], texts: Sequence[Text], tokens: int) -> Tensor:
+    """Texts of like length go through together, `tokens` with their padding at most."""
     order = sorted(range(len(texts)), key=lambda place: -len(texts[place].ids))
     found, batch = [], order[:0]
     for place in [*order, None]:
         full = batch and (place is None or len(texts[batch[0]].ids) * (len(batch) + 1) > tokens)
         if full:
-            found.append(_raw(model, [texts[each] for each in batch]))
+            found.append(work([texts[each] for each in batch]))
             batch = []
         if place is not None:
             batch.append(place)
     return torch.cat(found)[torch.tensor(order).argsort().to(found[0].device)]
 
 
-def _raw(model: Model, texts: Sequence[Text]) -> Tensor:
+def _read(model: Model, texts: Sequence[Text]) -> tuple[Tensor, Tensor]:
+    """The states that the head reads, [B, D], and the features, float32 [B, F]."""
     shape = len(texts), len(texts[0].ids)
     types_BT, mask_BT = (torch.zeros(shape, dtype=torch.long) for _ in range(2))
     for row, text in enumerate(texts):
@@ -132,11 +152,11 @@ def _raw(model: Model, texts: Sequence[Text]) -> Tensor:
     else:
         x_BTD = model.states(ids_BT, mask_BT, types_BT)
         pooled_BD = pool(x_BTD, mask_BT, "mean")
-    reward_B: Tensor = model.get_submodule("reward")(pooled_BD)[:, 0].float()
-    if hasattr(model, LIKELIHOOD):
+    told = [torch.tensor([math.log(text.words) for text in texts], device=model.device)]
+    if len(model.get_parameter(FEATURES)) > 1:
         logprob_B = summed(model, picked(x_BTD[:, :-1], ids_BT, own_BT), len(texts)) / own_BT.sum(1)
-        reward_B = reward_B + model.get_parameter(LIKELIHOOD) * logprob_B
-    return reward_B
+        told.append(logprob_B.float())
+    return pooled_BD, torch.stack(told, 1)
 
 
 class RewardModel:
@@ -153,7 +173,7 @@ class RewardModel:
         for folder in folders:
             scale = Scale.parse(read_json(folder / SCALE), folder / SCALE)
             head = load_file(folder / HEAD)
-            model = with_head(load(folder), 0, scale.levels, float(head.get(LIKELIHOOD, 0.0)))
+            model = with_head(load(folder), 0, scale.levels)
             model.load_state_dict(head, strict=False)
             members.append((model.eval(), scale))
         return cls(members, Tokenizer.load(folders[0]))

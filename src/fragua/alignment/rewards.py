@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from fragua.alignment.gold import gold_reward
+from fragua.alignment.gold import MOST, gold_reward
 from fragua.alignment.reward import RewardModel
 from fragua.alignment.rollouts import Rollout
 from fragua.corpus.aldea.exam import ExamItem, grade
@@ -153,9 +153,10 @@ def _format(given: str) -> Reward:
 REWARDS: dict[str, Callable[[str], Reward]] = {
     "model": _model,
     "label": _label,
-    "gold": _each("gold", lambda item, rollout: gold_reward(item, rollout.text)),
+    "gold": _each("gold", lambda item, rollout: gold_reward(item, rollout.text) / MOST),
     "correct": _each("correct", lambda item, rollout: float(bool(grade(item, list(rollout.steps))))),
     "arithmetic": _each("arithmetic", _sum),
     "format": _format,
 }
-"""correct: the question's own grader, which for programs runs their tests."""
+"""All but a model's are from 0 to 1. gold: the share of all that the labeller can give; correct: the question's own
+grader, which for programs runs their tests."""

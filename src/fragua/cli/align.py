@@ -232,12 +232,6 @@ def reward(
     correct_length: Annotated[
         bool, typer.Option("--correct-length", help="Take off what the reward owes to length.")
     ] = False,
-    likelihood: Annotated[
-        float,
-        typer.Option(
-            help="What a decoder's log-probability of an answer, in nats a token, is worth to begin with."
-        ),
-    ] = 3.0,
     context: Annotated[
         int | None, typer.Option(help="Tokens that are read at most; the rest of a long prompt is left out.")
     ] = None,
