@@ -36,8 +36,8 @@ from fragua.training.finetune import FinetuneSettings, finetune
 LABELS = (100, 500, 2000)
 NS = (1, 2, 4, 8, 16, 32, 64)
 BEST_OF = 16
-TARGET = 8.0
-"""Nats at which PPO's coefficient is kept; the floor allows 10."""
+FREE_RATE = 1.5e-4
+"""Learning rate of PPO without a price on divergence, about three times the usual: it is to go too far."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,9 @@ class Size:
     """Comparisons of each round of the loop."""
     items: int = 300
     exam: int = 600
-    ppo_rounds: int = 40
+    ppo_rounds: int = 12
+    ppo_rollouts: int = 512
+    """A round."""
     grpo_rounds: int = 150
     rollouts: int = 128
     batch: int = 32
@@ -63,8 +65,8 @@ class Size:
 
 FULL = Size()
 SMOKE = Size(
-    comparisons=12, a_round=12, items=6, exam=0, ppo_rounds=1, grpo_rounds=1, rollouts=16, batch=8, shown=8,
-    shown_epochs=1, labels=(8,), ns=(1, 2), held_out=4,
+    comparisons=12, a_round=12, items=6, exam=0, ppo_rounds=1, ppo_rollouts=16, grpo_rounds=1, rollouts=16, batch=8,
+    shown=8, shown_epochs=1, labels=(8,), ns=(1, 2), held_out=4,
 )  # fmt: skip
 
 
@@ -146,9 +148,13 @@ class Cells:
         return OptimiseSettings.parse(values | changes)
 
     def _ppo(self, name: str, reward: str, **changes: Any) -> Path:
-        values: dict[str, Any] = dict(reward=(reward,), rounds=self.size.ppo_rounds, kl_target=TARGET)
-        optimise(self._settings("ppo", **values | changes), self.out / f"{name}-policy")
+        optimise(self._ppo_settings(reward=(reward,), **changes), self.out / f"{name}-policy")
         return self.out / f"{name}-policy"
+
+    def _ppo_settings(self, **changes: Any) -> OptimiseSettings:
+        size = self.size
+        values = dict(rounds=size.ppo_rounds, rollouts=size.ppo_rollouts, kl=0.1)
+        return self._settings("ppo", **values | changes)
 
     def _aligned(self, name: str, method: str) -> Path:
         data = self.out / f"gold-{self.size.comparisons}.jsonl"
@@ -171,9 +177,7 @@ class Cells:
         return _duel(Duel.of(items, said, answer(lm, items, 1.0, self.seed)))
 
     def _loop(self) -> list[Any]:
-        own = self._settings(
-            "ppo", reward=("gold",), rounds=max(1, self.size.ppo_rounds // 2), kl_target=TARGET / 2
-        )
+        own = self._ppo_settings(reward=("gold",), rounds=max(1, self.size.ppo_rounds // 2))
         values = own.model_dump(exclude={"reward"}) | {"replay": own.replay}
         values |= {"comparisons": self.size.a_round, "items": self.size.items}
         rounds = loop(LoopSettings.parse(values), self.out / "loop")["rounds"]
@@ -239,7 +243,7 @@ class Cells:
                 proxy, gold = (rows[np.arange(len(items)), chosen_Q].mean() for rows in (proxy_QN, gold_QN))
                 best.append({"kl": best_of_kl(n), "proxy": float(proxy), "gold": float(gold)})
             every = max(1, self.size.ppo_rounds // 12)
-            free = {"kl": 0.0, "kl_target": None, "evaluate_every": every}
+            free = {"kl": 0.0, "replay": None, "learning_rate": FREE_RATE, "evaluate_every": every}
             policy = self._ppo(f"over-{count}", f"model={folder}", **free)
             found[str(count)] = {"bon": best, "ppo": list(_course(policy))}
         return found

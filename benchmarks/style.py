@@ -53,13 +53,15 @@ class Size:
     """Rows that the labeller learns from."""
     steps: int = 800
     """Of pretraining."""
-    rounds: int = 30
+    rounds: int = 16
+    rollouts: int = 512
+    """A round."""
     asked: int = 300
     shown: int = 5
     width: int = 192
 
 
-SMOKE = Size(labels=(8,), labelled=200, steps=10, rounds=2, asked=8, shown=2, width=32)
+SMOKE = Size(labels=(8,), labelled=200, steps=10, rounds=2, rollouts=32, asked=8, shown=2, width=32)
 
 
 def messages(text: str) -> list[dict[str, str]]:
@@ -142,7 +144,7 @@ def follow(model: Path, reward: str, size: Size, work: Path, name: str) -> Path:
     """PPO's policy for a reward."""
     values = dict(
         model=model, method="ppo", prompts=work / "prompts.jsonl", reward=(reward,), rounds=size.rounds,
-        rollouts=128, batch=32, max_tokens=MAX_TOKENS, kl_target=TARGET, seed=SEED, held_out=32,
+        rollouts=size.rollouts, batch=32, max_tokens=MAX_TOKENS, kl_target=TARGET, seed=SEED, held_out=32,
     )  # fmt: skip
     optimise(OptimiseSettings.parse(values), work / name)
     return work / name

@@ -162,11 +162,12 @@ def first_guess(model: Model, rows: Sequence[Judged]) -> Tensor:
     """The weights of the features, float32 [F], that alone explain these choices best: Bradley and Terry's model of
     their differences by Newton's steps, with a unit of ridge. Of ratings and ties nothing is guessed."""
     duels = [(row.answers[0], other) for row in rows if not row.tie for other in row.answers[1:]]
-    if not duels:
-        return torch.zeros_like(model.get_parameter(FEATURES))
+    weight_F = torch.zeros_like(model.get_parameter(FEATURES))
+    if not duels or not len(weight_F):
+        return weight_F
     better_NF, worse_NF = (features(model, side).double() for side in zip(*duels, strict=True))
     x_NF = better_NF - worse_NF
-    weight_F = x_NF.new_zeros(x_NF.shape[1])
+    weight_F = weight_F.double()
     ridge_FF = torch.eye(x_NF.shape[1], dtype=x_NF.dtype, device=x_NF.device)
     for _ in range(NEWTON):
         wrong_N = torch.sigmoid(-x_NF @ weight_F)

@@ -48,12 +48,14 @@ class OptimiseSettings(Optimising, Asked, Replayed):
     rounds: int = Field(default=30, gt=0)
     rollouts: int = Field(default=128, gt=0)
     """Answers a round."""
-    epochs: int | None = Field(default=None, gt=0)
-    """Times through a round; ppo: 4, else 1."""
+    epochs: int = Field(default=1, gt=0)
+    """Times through a round. Fresh answers teach more than the same ones again, whose noise is learned with them."""
     batch: int = Field(default=32, gt=0)
     """Answers a step."""
     held_out: int = Field(default=32, gt=0)
     """Prompts at most on which it is measured and nothing is learned; fewer are each answered several times."""
+    replay_weight: float = Field(default=0.15, gt=0)
+    """Less than beside comparisons: a policy's losses are small, and what is replayed holds on to the old manners."""
     learning_rate: float | None = Field(default=None, gt=0)
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
     evaluate_every: int | None = Field(default=None, gt=0)
@@ -69,12 +71,8 @@ class OptimiseSettings(Optimising, Asked, Replayed):
         return self
 
     @property
-    def passes(self) -> int:
-        return self.epochs or (4 if self.method == "ppo" else 1)
-
-    @property
     def round_steps(self) -> int:
-        return self.passes * self.rollouts // self.batch
+        return self.epochs * self.rollouts // self.batch
 
     def training(self, width: int, row_tokens: int) -> Training:
         """The trainer's settings: AdamW at a quarter of the rate of `align`, after a short rise the same to the end."""
@@ -123,14 +121,14 @@ class Policy:
     def batch(self, rows: int) -> Batch:
         settings = self.settings
         first, self.drawn = self.drawn, self.drawn + rows
-        number, place = divmod(first, settings.passes * settings.rollouts)
+        number, place = divmod(first, settings.epochs * settings.rollouts)
         if number != self.number:
             self._begin(number)
         assert self.round is not None, "it has begun"
         step, offset = divmod(place, settings.batch)
         steps = settings.rollouts // settings.batch
         epoch, piece = divmod(step, steps)
-        order = permutation(len(self.round.kept), settings.seed, number * settings.passes + epoch)
+        order = permutation(len(self.round.kept), settings.seed, number * settings.epochs + epoch)
         # what is kept is shared out evenly among the steps, however little it is
         places = [self.round.kept[each] for each in order[piece::steps][offset : offset + rows]]
         return self.round.batch(places, self.model.device)

@@ -27,8 +27,8 @@ from fragua.tokens.tokenizer import Tokenizer
 
 HEAD, SCALE = "reward.safetensors", "reward.json"
 FEATURES = "features"
-"""What is told beside the state: the logarithm of the answer's words and, by a decoder that writes, the mean of its own
-log-probabilities of the answer's tokens."""
+"""What a decoder that writes is told beside the state: the logarithm of the answer's words, which rotary positions
+don't show it, and the mean of its own log-probabilities of the answer's tokens."""
 HEADS = ("reward.weight", "gaps", FEATURES)
 BATCH_TOKENS = 8192
 GROUP_TOKENS = 1024
@@ -74,7 +74,7 @@ def with_head(model: Model, seed: int, levels: int = 0) -> Model:
         deviation = model.config.width**-0.5
         model.reward.weight.copy_(torch.randn(1, model.config.width, generator=generator) * deviation)
     writes = isinstance(model, Decoder) and model.config.task == "tokens"
-    model.features = nn.Parameter(torch.zeros(2 if writes else 1))
+    model.features = nn.Parameter(torch.zeros(2 if writes else 0))
     if levels:
         model.gaps = nn.Parameter(torch.cat([torch.tensor([1 - levels / 2]), torch.zeros(levels - 2)]))
     return model.to(model.device)
@@ -152,11 +152,11 @@ def _read(model: Model, texts: Sequence[Text]) -> tuple[Tensor, Tensor]:
     else:
         x_BTD = model.states(ids_BT, mask_BT, types_BT)
         pooled_BD = pool(x_BTD, mask_BT, "mean")
-    told = [torch.tensor([math.log(text.words) for text in texts], device=model.device)]
-    if len(model.get_parameter(FEATURES)) > 1:
-        logprob_B = summed(model, picked(x_BTD[:, :-1], ids_BT, own_BT), len(texts)) / own_BT.sum(1)
-        told.append(logprob_B.float())
-    return pooled_BD, torch.stack(told, 1)
+    if not len(model.get_parameter(FEATURES)):
+        return pooled_BD, pooled_BD.new_empty(len(texts), 0, dtype=torch.float32)
+    words_B = torch.tensor([math.log(text.words) for text in texts], device=model.device)
+    logprob_B = summed(model, picked(x_BTD[:, :-1], ids_BT, own_BT), len(texts)) / own_BT.sum(1)
+    return pooled_BD, torch.stack([words_B, logprob_B.float()], 1)
 
 
 class RewardModel:

@@ -61,9 +61,11 @@ def train(
         Path | None,
         typer.Option(help="Conversations to learn again beside it, so that the model keeps what it can do."),
     ] = None,
-    replay_weight: Annotated[float | None, typer.Option(help="Of their mean loss; 0.3.")] = None,
+    replay_weight: Annotated[
+        float | None, typer.Option(help="Of their mean loss; 0.3, with rewards 0.15.")
+    ] = None,
     epochs: Annotated[
-        float | None, typer.Option(help="Times through the data, or through a round; 1, ppo: 4.")
+        float | None, typer.Option(help="Times through the data, or through a round; 1.")
     ] = None,
     steps: Annotated[
         int | None, typer.Option(help="Comparisons: optimiser steps, instead of epochs.")
