@@ -229,14 +229,13 @@ class Cells:
     def _over_optimisation(self) -> dict[str, Any]:
         """By number of labels: for the best of n, and for PPO without a price on divergence, round by round."""
         items, found = self._items(), {}
+        drawn = roll(LanguageModel.load(self.model), _questions(items), max(self.size.ns), seed=1 << 40)
+        gold_QN = np.array(
+            [gold_reward(each.question.item, each.text) for each in drawn if each.question.item]
+        ).reshape(len(items), -1)
         for count in self.size.labels:
             folder = self._judge("gold", count)
-            judge = Judge([Part.read(f"model={folder}")])
-            drawn = roll(LanguageModel.load(self.model), _questions(items), max(self.size.ns), seed=1 << 40)
-            gold_N = np.array(
-                [gold_reward(each.question.item, each.text) for each in drawn if each.question.item]
-            )
-            proxy_QN, gold_QN = (told_N.reshape(len(items), -1) for told_N in (judge(drawn)[1], gold_N))
+            proxy_QN = Judge([Part.read(f"model={folder}")])(drawn)[1].reshape(len(items), -1)
             best = []
             for n in self.size.ns:
                 chosen_Q = proxy_QN[:, :n].argmax(1)
