@@ -305,6 +305,7 @@ def test_learning(tells: Tells, command: str, told: str) -> None:
             "bench nothing",
             "no benchmark 'nothing'; known: adapt, alignment, architectures",
         ),
+        ("bench random_peers", "no benchmark 'random_peers'; known: adapt, alignment, architectures"),
     ],
 )
 def test_talking_and_measuring(tells: Tells, command: str, told: str) -> None:

@@ -50,8 +50,8 @@ def _folder() -> Path:
 
 
 def _load(folder: Path, name: str) -> ModuleType:
-    if not (folder / f"{name}.py").is_file():
-        known = ", ".join(sorted(file.stem for file in folder.glob("*.py")))
-        raise InputError(f"no benchmark '{name}'", folder, f"known: {known}")
+    known = sorted(file.stem for file in folder.glob("*.py") if "\ndef main(" in file.read_text("utf-8"))
+    if name not in known:
+        raise InputError(f"no benchmark '{name}'", folder, f"known: {', '.join(known)}")
     sys.path.insert(0, str(folder.parent))  # one may use what another measures with
     return importlib.import_module(f"benchmarks.{name}")
