@@ -84,7 +84,11 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
 def _by_seed(row: dict[str, Any]) -> dict[str, Any]:
     names = ("ppo", "dpo", "chosen", "bon", "shuffled", "gold_ceiling")
     means = {name: float(np.mean(row[name]["wins"])) for name in names}
-    return means | {name: float(np.mean(row["multistep"][name])) for name in ("before", "after")}
+    means |= {name: float(np.mean(row["multistep"][name])) for name in ("before", "after")}
+    means |= {f"loop_{number}": told["win_rate"]["value"] for number, told in enumerate(row["loop"], 1)}
+    if row.get("exam_change"):
+        means["exam_change_points"] = 100 * float(np.mean(row["exam_change"]))
+    return means | {"ppo_kl_nats": float(np.mean(row["ppo"]["kl"]))}
 
 
 def _draw(curves: dict[str, Any], path: Path) -> None:

@@ -92,10 +92,8 @@ class Cells:
         found["gold_ceiling"] = self._cell(
             "gold_ceiling", lambda: self._won(self._ppo("gold_ceiling", "gold*5"))
         )
-        for name, method in (("dpo", "dpo"), ("chosen", "chosen")):
-            found[name] = self._cell(
-                name, lambda name=name, method=method: self._won(self._aligned(name, method))
-            )
+        for name in ("dpo", "chosen"):
+            found[name] = self._cell(name, lambda name=name: self._won(self._aligned(name)))
         found["bon"] = self._cell("bon", lambda: self._best(judged["ppo"]))
         found["loop"] = self._cell("loop", self._loop)
         found["multistep"] = self._cell("multistep", self._multistep)
@@ -156,13 +154,13 @@ class Cells:
         values = dict(rounds=size.ppo_rounds, rollouts=size.ppo_rollouts, kl=0.1)
         return self._settings("ppo", **values | changes)
 
-    def _aligned(self, name: str, method: str) -> Path:
+    def _aligned(self, method: str) -> Path:
         data = self.out / f"gold-{self.size.comparisons}.jsonl"
         values = {"model": self.model, "data": data, "method": method, "seed": self.seed, "precision": "auto"}
         if method != "chosen":
             values["replay"] = conversations(self.model)
-        align(AlignSettings.parse(values), self.out / f"{name}-policy")
-        return self.out / f"{name}-policy"
+        align(AlignSettings.parse(values), self.out / f"{method}-policy")
+        return self.out / f"{method}-policy"
 
     def _won(self, policy: Path) -> dict[str, Any]:
         """Wins over the assistant, and how far the answers are from it in nats."""

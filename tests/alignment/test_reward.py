@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from fragua.alignment.answers import encode, logprobs
 from fragua.alignment.judging import (
@@ -112,6 +113,16 @@ def test_the_features_begin_where_they_alone_explain_the_choices_best(
     train_reward(settings(tiny_dir, feedback, epochs=0.1), tmp_path / "r")
     kept = RewardModel.load(tmp_path / "r").members[0][0].get_parameter("features")
     assert kept[0].item() < -0.5  # the shorter is always chosen
+
+
+def test_a_reward_of_another_make_is_refused_not_read_as_another(
+    tiny_dir: Path, feedback: Path, tmp_path: Path
+) -> None:
+    train_reward(settings(tiny_dir, feedback, epochs=0.1), tmp_path / "r")
+    head = next((tmp_path / "r").glob("member-*/reward.safetensors"))
+    save_file({"reward.weight": load_file(head)["reward.weight"], "likelihood": torch.ones(())}, head)
+    with pytest.raises(InputError, match=r"reward\.safetensors: its weights are not a reward's; make one"):
+        RewardModel.load(tmp_path / "r")
 
 
 def test_of_a_long_talk_the_end_is_read(lm: LanguageModel, minilm: Path) -> None:

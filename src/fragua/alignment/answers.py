@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -29,6 +29,9 @@ class Written(Protocol):
 
     @property
     def own(self) -> np.ndarray: ...
+
+
+AnyWritten = TypeVar("AnyWritten", bound=Written)
 
 
 class Answer(NamedTuple):
@@ -78,10 +81,7 @@ def logprobs(model: Decoder, answers: Sequence[Answer], tokens: int = GROUP_TOKE
     """log π(answer | prompt) in nats, summed over the answer's tokens: float32 [B].
 
     Answers of like length go through together, up to `tokens` at a time, so that little of it is padding."""
-    groups = list(by_length(answers, tokens))
-    found_B = torch.cat([_logprobs(model, [answers[place] for place in places]) for places in groups])
-    order_B = torch.tensor([place for places in groups for place in places], device=found_B.device)
-    return found_B[order_B.argsort()]
+    return in_groups(lambda group: _logprobs(model, group), answers, tokens)
 
 
 def _logprobs(model: Decoder, answers: Sequence[Answer]) -> Tensor:
@@ -116,6 +116,16 @@ def score(model: Decoder, answers: Sequence[Answer], label: str = "score") -> Te
             found_N[places] = logprobs(model, [answers[place] for place in places]).cpu()
             advance(len(places))
     return found_N
+
+
+def in_groups(
+    work: Callable[[Sequence[AnyWritten]], Tensor], answers: Sequence[AnyWritten], tokens: int
+) -> Tensor:
+    """What `work` finds of each answer, in their order: those of like length go through it together."""
+    groups = list(by_length(answers, tokens))
+    found_B = torch.cat([work([answers[place] for place in places]) for places in groups])
+    order_B = torch.tensor([place for places in groups for place in places], device=found_B.device)
+    return found_B[order_B.argsort()]
 
 
 def by_length(answers: Sequence[Written], tokens: int = BATCH_TOKENS) -> Iterable[list[int]]:

@@ -161,12 +161,14 @@ def judgements(
 def first_guess(model: Model, rows: Sequence[Judged]) -> Tensor:
     """The weights of the features, float32 [F], that alone explain these choices best: Bradley and Terry's model of
     their differences by Newton's steps, with a unit of ridge. Of ratings and ties nothing is guessed."""
-    duels = [(row.answers[0], other) for row in rows if not row.tie for other in row.answers[1:]]
+    rows = [row for row in rows if not row.tie and len(row.answers) > 1]
     weight_F = torch.zeros_like(model.get_parameter(FEATURES))
-    if not duels or not len(weight_F):
+    if not rows or not len(weight_F):
         return weight_F
-    better_NF, worse_NF = (features(model, side).double() for side in zip(*duels, strict=True))
-    x_NF = better_NF - worse_NF
+    told_NF = features(model, [text for row in rows for text in row.answers]).double()
+    x_NF = torch.cat(
+        [one_KF[:1] - one_KF[1:] for one_KF in told_NF.split([len(row.answers) for row in rows])]
+    )
     weight_F = weight_F.double()
     ridge_FF = torch.eye(x_NF.shape[1], dtype=x_NF.dtype, device=x_NF.device)
     for _ in range(NEWTON):
@@ -188,6 +190,7 @@ def train_reward(settings: RewardSettings, out: str | Path, on_step: OnRow | Non
     data = {"feedback": digest_file(settings.data), "model": weights_digest(settings.model)}
     held_out: list[Judged] = []
     members, dropped, steps = [], 0, 0
+    guess_F: Tensor | None = None
     for number in range(settings.members):
         folder = out / f"member-{number}"
         seed = settings.seed + number
@@ -200,8 +203,8 @@ def train_reward(settings: RewardSettings, out: str | Path, on_step: OnRow | Non
             raise InputError(what, settings.data, "two prompts at least are needed")
         steps = max(1, math.ceil(settings.epochs * len(train) / settings.batch))
         if not finished_figures(folder):
-            with torch.no_grad():
-                model.get_parameter(FEATURES).copy_(first_guess(model, train))
+            guess_F = first_guess(model, train) if guess_F is None else guess_F  # the same for each member
+            model.get_parameter(FEATURES).data.copy_(guess_F)
             objective = Judging(train, held_out, seed)
             training = settings.training(model, steps, objective.context)
             announce(f"reward {number}", model.config, training)

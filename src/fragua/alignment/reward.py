@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -13,7 +13,7 @@ from pydantic import Field
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from fragua.alignment.answers import encode, padded, picked, summed
+from fragua.alignment.answers import encode, in_groups, padded, picked, summed
 from fragua.alignment.examples import Messages
 from fragua.errors import InputError
 from fragua.files import atomic_write, read_json, write_json
@@ -30,6 +30,7 @@ FEATURES = "features"
 """What a decoder that writes is told beside the state: the logarithm of the answer's words, which rotary positions
 don't show it, and the mean of its own log-probabilities of the answer's tokens."""
 HEADS = ("reward.weight", "gaps", FEATURES)
+REMAKE = "make one: fragua align reward MODEL --data FILE"
 BATCH_TOKENS = 8192
 GROUP_TOKENS = 1024
 
@@ -113,26 +114,12 @@ def raw_rewards(model: Model, texts: Sequence[Text], tokens: int = GROUP_TOKENS)
         reward_B: Tensor = model.get_submodule("reward")(pooled_BD)[:, 0].float()
         return reward_B + features_BF @ model.get_parameter(FEATURES)
 
-    return _grouped(rewards, texts, tokens)
+    return in_groups(rewards, texts, tokens)
 
 
 def features(model: Model, texts: Sequence[Text], tokens: int = GROUP_TOKENS) -> Tensor:
     """float32 [N, F]: FEATURES of each answer."""
-    return _grouped(lambda group: _read(model, group)[1], texts, tokens)
-
-
-def _grouped(work: Callable[[Sequence[Text]], Tensor], texts: Sequence[Text], tokens: int) -> Tensor:
-    """Texts of like length go through together, `tokens` with their padding at most."""
-    order = sorted(range(len(texts)), key=lambda place: -len(texts[place].ids))
-    found, batch = [], order[:0]
-    for place in [*order, None]:
-        full = batch and (place is None or len(texts[batch[0]].ids) * (len(batch) + 1) > tokens)
-        if full:
-            found.append(work([texts[each] for each in batch]))
-            batch = []
-        if place is not None:
-            batch.append(place)
-    return torch.cat(found)[torch.tensor(order).argsort().to(found[0].device)]
+    return in_groups(lambda group: _read(model, group)[1], texts, tokens)
 
 
 def _read(model: Model, texts: Sequence[Text]) -> tuple[Tensor, Tensor]:
@@ -167,13 +154,15 @@ class RewardModel:
 
     @classmethod
     def load(cls, directory: str | Path) -> Self:
-        """Raises InputError for a directory that holds no reward model."""
+        """Raises InputError for a directory that holds no reward model, or one of another make."""
         folders = cls.folders(Path(directory))
         members = []
         for folder in folders:
             scale = Scale.parse(read_json(folder / SCALE), folder / SCALE)
             head = load_file(folder / HEAD)
             model = with_head(load(folder), 0, scale.levels)
+            if head.keys() != model.state_dict().keys() & set(HEADS):
+                raise InputError("its weights are not a reward's", folder / HEAD, REMAKE)
             model.load_state_dict(head, strict=False)
             members.append((model.eval(), scale))
         return cls(members, Tokenizer.load(folders[0]))
@@ -184,7 +173,7 @@ class RewardModel:
         folders = sorted(path.parent for path in directory.glob(f"member-*/{SCALE}")) or [directory]
         for folder in folders:
             if not (folder / SCALE).is_file() or not (folder / HEAD).is_file():
-                raise InputError("no reward model", folder, "make one: fragua align reward MODEL --data FILE")
+                raise InputError("no reward model", folder, REMAKE)
         return folders
 
     @torch.no_grad()

@@ -38,16 +38,19 @@ def with_probabilities(tokens: Shown) -> str:
 
 def _token(place: int, text: str, logprob: float, top: Sequence[tuple[str, float]]) -> str:
     lines = "".join(
-        f'<span class="{"chosen" if other == text else ""}">{exp(value):.0%} <b>{escape(_visible(other))}</b></span>'
+        f'<span class="{"chosen" if other == text else ""}">{exp(value):.0%} '
+        f"<b>{escape(_visible(other).replace(' ', '␣'))}</b></span>"
         for other, value in top
     )
-    sure = exp(logprob)
+    sure, shown = exp(logprob), escape(_visible(text, newline="↵\n"))
     return (
         f'<span class="token" tabindex="{0 if place == 0 else -1}" style="--doubt:{1 - sure:.2f}" '
-        f'aria-label="{escape(text, quote=True)} {sure:.0%}">{escape(text)}'
+        f'aria-label="{escape(_visible(text), quote=True)} {sure:.0%}">{shown}'
         f'<span class="tip" role="tooltip">{lines}</span></span>'
     )
 
 
-def _visible(text: str) -> str:
-    return text.replace("\n", "↵").replace(" ", "␣")
+def _visible(text: str, newline: str = "↵") -> str:
+    """What has no picture, as its escape: else there is nothing to point at."""
+    signs = (sign if sign.isprintable() else newline if sign == "\n" else ascii(sign)[1:-1] for sign in text)
+    return "".join(signs)
