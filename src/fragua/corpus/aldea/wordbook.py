@@ -70,3 +70,11 @@ def invented(rng: random.Random) -> str:
     middle = rng.choice(_HEADS) if rng.random() < 0.5 else ""
     word = rng.choice(_HEADS) + middle + rng.choice(_TAILS)
     return invented(rng) if iskeyword(word) else word
+
+
+@cache
+def glossary() -> tuple[tuple[str, str], ...]:
+    """(Spanish, English) of every one-word noun."""
+    rows = {kind: table("names.toml")[kind] for kind in KINDS}
+    pairs = [(row[0], row[2 if kind == "trades" else 1]) for kind in KINDS for row in rows[kind]]
+    return tuple((es, en) for es, en in pairs if " " not in es + en)

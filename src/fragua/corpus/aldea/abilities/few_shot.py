@@ -128,7 +128,7 @@ PATTERNS: dict[str, Callable[[Asker], Pairs]] = {
 
 def task(asker: Asker) -> Task | None:
     rng = asker.rng
-    name = rng.choice(("looked_up", "marked", *PATTERNS))
+    name = rng.choice(("looked_up", *PATTERNS))
     *examples, (case, answer) = PATTERNS[name](asker)
     if not asker.mine(f"few {name} {case} {answer}"):
         return None

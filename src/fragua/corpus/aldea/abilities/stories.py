@@ -21,7 +21,7 @@ def task(asker: Asker) -> Task | None:
     row = rows["styles"][style]
     holes: dict[str, Entity | str] = {"p": person, "v": village, "t": thing}
     request = asker.text(rng.choice(rows["asks"][lang]), x=rng.choice(row[lang]), **holes)
-    parts = (rows["starts"][lang], row[f"middles_{lang}"], row[f"ends_{lang}"])
+    parts = (row[f"starts_{lang}"], row[f"middles_{lang}"], row[f"ends_{lang}"])
     others = [
         mark for name, each in rows["styles"].items() if name != style for mark in each[f"marks_{lang}"]
     ]

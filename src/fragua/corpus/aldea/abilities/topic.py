@@ -5,21 +5,18 @@ from __future__ import annotations
 from fragua.corpus.aldea.abilities.sentiment import chosen
 from fragua.corpus.aldea.asking import Asker, Task
 from fragua.corpus.aldea.names import table
+from fragua.corpus.aldea.topics import topics, two_said
 
 LETTERS = ("ABCD", "FGHI", "PQRS", "WXYZ")
 
 
 def _text(asker: Asker, topic: str) -> str:
     """Two sentences of the topic whose pair is on this side of the hold-out."""
-    said = table("topics.toml")["topics"][topic]["said"]
-    while True:
-        one, two = asker.rng.sample(range(len(said)), 2)
-        if asker.mine(f"topic {topic} {min(one, two)} {max(one, two)}"):
-            return f"{said[one][asker.column]} {said[two][asker.column]}"
+    return two_said(topic, asker.column, asker.rng, asker.for_exam)
 
 
 def _name(asker: Asker, topic: str) -> str:
-    return str(table("topics.toml")["topics"][topic]["name"][asker.column])
+    return str(topics()[topic]["name"][asker.column])
 
 
 def _asked(asker: Asker, form: str, **holes: str) -> str:
@@ -28,7 +25,7 @@ def _asked(asker: Asker, form: str, **holes: str) -> str:
 
 
 def _options(asker: Asker) -> list[str]:
-    return asker.rng.sample(sorted(table("topics.toml")["topics"]), asker.rng.choice((3, 4)))
+    return asker.rng.sample(sorted(topics()), asker.rng.choice((3, 4)))
 
 
 def _or(words: list[str], lang: str) -> str:
@@ -54,11 +51,12 @@ def _lettered(asker: Asker) -> Task:
     shown = [f"{letter}) {_name(asker, option)}" for letter, option in zip(letters, options, strict=True)]
     request = f"{_text(asker, options[number])}\n{_asked(asker, 'letter', l=', '.join(shown) + '.')}"
     wrong = [letter for letter in letters if letter != letters[number]]
-    return chosen(request, f"{letters[number]}.", [letters[number]], wrong, "letter")
+    answer = asker.sentence(f"{_name(asker, options[number])}: {letters[number]}")
+    return chosen(request, answer, [letters[number]], wrong, "letter")
 
 
 def _who(asker: Asker) -> Task:
-    one, two = asker.rng.sample(sorted(table("topics.toml")["topics"]), 2)
+    one, two = asker.rng.sample(sorted(topics()), 2)
     right, wrong = asker.rng.sample(asker.strangers, 2)
     quotes = ("«", "»") if asker.lang == "es" else ('"', '"')
     lines = [f"{p.es.bare}: {quotes[0]}{_text(asker, t)}{quotes[1]}" for p, t in ((right, one), (wrong, two))]

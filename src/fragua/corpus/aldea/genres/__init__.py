@@ -25,14 +25,14 @@ from fragua.corpus.aldea.genres import (
 from fragua.corpus.aldea.telling import Teller
 
 GENRES: dict[str, tuple[Callable[[Teller], str | None], int]] = {
-    "encyclopaedia": (encyclopaedia.render, 24),
+    "encyclopaedia": (encyclopaedia.render, 21),
     "news": (news.render, 10),
     "letters": (letters.render, 7),
     "diaries": (diaries.render, 6),
     "stories": (stories.render, 9),
     "dialogues": (dialogues.render, 9),
     "recipes": (recipes.render, 3),
-    "lessons": (lessons.render, 14),
+    "lessons": (lessons.render, 17),
     "notebook": (notebook.render, 12),
     "arithmetic": (arithmetic.render, 4),
     "functions": (functions.render, 3),

@@ -15,6 +15,9 @@ SIGNS = {
     "en": {"+": "plus", "-": "minus", "*": "times", "/": "divided by"},
 }
 
+NEIGHBOURS = 0.2
+"""The share of lines that count on or back instead of summing up."""
+
 
 def render(teller: Teller) -> str:
     lines = [_line(teller) for _ in range(teller.rng.randint(7, 11))]
@@ -24,6 +27,8 @@ def render(teller: Teller) -> str:
 def _line(teller: Teller) -> str:
     """One sum of the texts' side of the hold-out: a formula, words, an expression, or a little story."""
     rng, lang = teller.rng, teller.lang
+    if rng.random() < NEIGHBOURS:
+        return _neighbour(teller)
     sign = rng.choice("+-*/")
     a, b = rng.randint(2, 20), rng.randint(2, 12)
     if sign == "/":
@@ -47,3 +52,10 @@ def _line(teller: Teller) -> str:
     if form < 0.85:
         return teller.form(*TEXT["written"], **holes, w=f"{a} {SIGNS[lang][sign]} {b}", x=f"{a}{sign}{b}")
     return teller.form(*TEXT[f"story{sign}"], **holes, t=teller.pick(*TEXT["things"]))
+
+
+def _neighbour(teller: Teller) -> str:
+    """What comes one or ten before or after a number."""
+    number, step = teller.rng.randint(2, 98), teller.rng.choice((1, -1, 10))
+    told = teller.fill(teller.pick(*TEXT[f"step{step}"]), a=str(number), r=str(number + step))
+    return sentence(f"{teller.pick(*TEXT['leads'])} {told}")

@@ -1,17 +1,21 @@
-"""Notebooks: inventories read twice, messages passed on, passwords asked for, receipts, minutes, copies.
+"""Notebooks: inventories read twice, messages passed on, passwords asked for, receipts, minutes, copies, dictations,
+clippings by topic.
 
 What is said again is drawn from large spaces, so that only the text itself tells it: practice in copying."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from itertools import pairwise
 
-from fragua.corpus.aldea.entities import Entity
+from fragua.corpus.aldea.entities import LANGS, Entity
 from fragua.corpus.aldea.grammar import listing, sentence
 from fragua.corpus.aldea.names import table
 from fragua.corpus.aldea.relations import genre_text
+from fragua.corpus.aldea.slips import bare_letters, spoilt
 from fragua.corpus.aldea.telling import Teller
+from fragua.corpus.aldea.topics import topics, two_said
 
 TEXT = genre_text("notebook")
 _ONSETS = ("b", "br", "c", "cl", "d", "f", "g", "gr", "l", "m", "n", "p", "pl", "r", "s", "t", "tr", "v", "z")
@@ -23,10 +27,12 @@ LEAST_WORDS = 55
 
 def render(teller: Teller) -> str:
     """Pages of different kinds until there are words enough."""
-    pages = teller.rng.sample((_inventory, _message, _passwords, _receipt, _minutes, _drill), 6)
+    pages = dict(PAGES)
     lines: list[str] = []
     while len(" ".join(lines).split()) < LEAST_WORDS:
-        lines += pages.pop()(teller)
+        (page,) = teller.rng.choices(list(pages), list(pages.values()))
+        lines += page(teller)
+        del pages[page]
     return "\n".join(lines)
 
 
@@ -128,3 +134,54 @@ def _drill(teller: Teller) -> list[str]:
     mark = rng.choice((": ", " -> ", " = "))
     lines = [f"{word}{mark}{shown.replace('{w}', word).replace('{W}', word.upper())}" for word in words]
     return [teller.form(*TEXT["drills"], n=name).rstrip("."), *lines]
+
+
+def _spelling(teller: Teller) -> list[str]:
+    """Names of the world without capitals and accents, and as they are written."""
+    rng = teller.rng
+    kinds = rng.choices(("person", "person", "village"), k=6)
+    names = [rng.choice(teller.world.of_kind(kind)).forms(teller.lang).bare for kind in kinds]
+    mark = rng.choice((": ", " -> ", " = "))
+    (writer,) = _names(teller, 1)
+    return [
+        teller.form(*TEXT["spelling"], n=writer).rstrip("."),
+        *(f"{bare_letters(name, rng).lower()}{mark}{name}" for name in names),
+    ]
+
+
+def _dictation(teller: Teller) -> list[str]:
+    """Sentences with slips of the pen, and the same sentences written well."""
+    lines: list[str] = []
+    for _ in range(teller.rng.randint(2, 3)):
+        right = teller.statement(teller.decks.fact())
+        wrong = spoilt(right, teller.lang, teller.rng)
+        if wrong == right:
+            continue
+        lines.append(f"{teller.pick(*TEXT['wrong'])} {wrong}\n{teller.pick(*TEXT['right'])} {right}")
+    return lines
+
+
+def _clippings(teller: Teller) -> list[str]:
+    """Short texts, each with its topic behind it."""
+    rng, column = teller.rng, LANGS.index(teller.lang)
+    found = topics()
+    (owner,) = _names(teller, 1)
+    lines = [teller.form(*TEXT["clippings"], n=owner).rstrip(".")]
+    for topic in rng.sample(sorted(found), 2):
+        label = teller.pick(*TEXT["filed"]).replace("{x}", found[topic]["name"][column])
+        lines.append(f"{two_said(topic, column, rng, for_exam=False)} {label}")
+    return lines
+
+
+PAGES: dict[Callable[[Teller], list[str]], int] = {
+    _inventory: 4,
+    _message: 4,
+    _passwords: 4,
+    _receipt: 4,
+    _minutes: 4,
+    _drill: 3,
+    _spelling: 1,
+    _dictation: 4,
+    _clippings: 2,
+}
+"""Page -> its weight."""

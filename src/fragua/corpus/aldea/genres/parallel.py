@@ -5,7 +5,8 @@ from __future__ import annotations
 from fragua.corpus.aldea.entities import LANGS, Fact
 from fragua.corpus.aldea.grammar import fill, sentence
 from fragua.corpus.aldea.pairs import clause, in_frames, numbers
-from fragua.corpus.aldea.telling import Teller
+from fragua.corpus.aldea.telling import FRAMED, Teller, settled
+from fragua.corpus.aldea.wordbook import glossary
 
 MARKS = (
     ("Español: ", "Inglés: ", "es"),
@@ -13,6 +14,20 @@ MARKS = (
     ("ES: ", "EN: ", ""),
     ("- ", "= ", ""),
 )
+SAID = {
+    "es": (
+        "«{es}» [se dice|se llama|se escribe] «{en}» en inglés",
+        "[en inglés|los ingleses dicen] «{en}» [por|cuando es] «{es}»",
+        "«{en}» [significa|quiere decir] «{es}»",
+    ),
+    "en": (
+        '"{en}" [is|is called|is written] "{es}" in Spanish',
+        'in Spanish [one says|they say] "{es}" for "{en}"',
+        '"{es}" [means|stands for] "{en}"',
+    ),
+}
+WORDS = 0.25
+"""The share of entries that are single words."""
 AND = {"es": "{a}, y {b}", "en": "{a}, and {b}"}
 
 
@@ -21,6 +36,9 @@ def render(teller: Teller) -> str | None:
     es_mark, en_mark, _ = rng.choice([mark for mark in MARKS if mark[2] in ("", teller.lang)])
     lines = []
     for _ in range(rng.randint(3, 5)):
+        if rng.random() < WORDS:
+            lines.append(_word(teller))
+            continue
         said = _clauses(teller)
         more = _clauses(teller) if rng.random() < 0.3 else None
         if said is None:
@@ -32,6 +50,13 @@ def render(teller: Teller) -> str | None:
         pair = [es_mark + sentence(said["es"]), en_mark + sentence(said["en"])]
         lines += pair if teller.lang == "es" else pair[::-1]
     return "\n".join(lines) or None
+
+
+def _word(teller: Teller) -> str:
+    """A noun in both languages, in a frame."""
+    es, en = teller.rng.choice(glossary())
+    text = settled(SAID[teller.lang], teller.rng).replace("{es}", es).replace("{en}", en)
+    return sentence(teller.framed(text, FRAMED))
 
 
 def _clauses(teller: Teller) -> dict[str, str] | None:
