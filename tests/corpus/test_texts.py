@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import random
 import re
@@ -13,12 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fragua.corpus.aldea import write_aldea
+from fragua.corpus.aldea.asking import Asker
 from fragua.corpus.aldea.entities import LANGS, Entity, Forms
 from fragua.corpus.aldea.genres import GENRES
+from fragua.corpus.aldea.genres.notebook import PAGES
 from fragua.corpus.aldea.grammar import contract, fill, listing, sentence
+from fragua.corpus.aldea.holdout import held_out
 from fragua.corpus.aldea.numbers import calculate, word
 from fragua.corpus.aldea.parsing import skeletons
+from fragua.corpus.aldea.slips import bare_letters, slip_key, spoilt
 from fragua.corpus.aldea.telling import Decks, Teller
+from fragua.corpus.aldea.topics import topics, two_said
 from fragua.corpus.aldea.world import build_world
 from fragua.files import digest_file, read_jsonl
 
@@ -111,6 +117,53 @@ def test_what_a_document_repeats_it_has_said(genre: str, lang: str) -> None:
         last = text.rpartition("\n")[2]
         for said in re.findall(r"\d+:\d+|\d+|«[^»]+»|\"[^\"]+\"", last):
             assert text.count(said.strip('«»"')) > 1, text
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_dictations_are_put_right_and_none_is_the_exams(lang: str) -> None:
+    world, rng = build_world(2), random.Random(0)
+    decks = Decks(world, rng)
+    for _ in range(60):
+        teller = Teller(world, rng, lang, decks)
+        lines = [line.partition(": ")[2] for line in "\n".join(PAGES["dictation"](teller)).splitlines()]
+        told = [fact for fact in teller.facts if not held_out(slip_key(fact, lang))]
+        assert len(lines) <= 2 * len(told)
+        for wrong, right in zip(lines[::2], lines[1::2], strict=True):
+            assert wrong != right and right[0].isupper() and right[-1] == "."
+            assert difflib.SequenceMatcher(None, wrong.lower(), right.lower()).ratio() > 0.8
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_copied_sentences_stand_in_the_sheet_and_are_the_only_ones_meant(lang: str) -> None:
+    world, rng = build_world(2), random.Random(0)
+    decks = Decks(world, rng)
+    for _ in range(60):
+        sheet, *copies = PAGES["copies"](Teller(world, rng, lang, decks))
+        said = re.split(r"(?<=[.])\s", sheet.partition(": ")[2])
+        for asked, _, copy in (line.partition(": ") for line in copies):
+            assert copy in said
+            about = [name for name in re.findall(r"[A-ZÁÉÍÓÚÑ]\w+", asked[1:]) if name in copy]
+            assert not about or sum(" ".join(about) in each for each in said) == 1
+
+
+def test_no_clipping_is_a_text_of_the_exam() -> None:
+    world, rng = build_world(2), random.Random(0)
+    decks = Decks(world, rng)
+    asker = Asker(world, random.Random(1), "es", for_exam=True, decks=decks)
+    asked = {two_said(topic, 0, random.Random(n), asker.for_exam) for topic in topics() for n in range(40)}
+    clipped = "\n".join(
+        line for _ in range(200) for line in PAGES["clippings"](Teller(world, rng, "es", decks))
+    )
+    assert not [text for text in asked if text in clipped]
+    assert {topics()[topic]["name"][0] for topic in topics()} <= set(re.findall(r"\w+", clipped))
+
+
+def test_slips_leave_names_alone_and_accents_can_go() -> None:
+    text = "Vega vive en Peñagama y adora la canción."
+    assert bare_letters(text, random.Random(0)) == "Vega vive en Penagama y adora la cancion."
+    for seed in range(50):
+        found = spoilt(text, "en", random.Random(seed))
+        assert "vega" in found.lower() and "peñagama" in found.lower()
 
 
 def test_templates_agree_in_gender_and_contract() -> None:

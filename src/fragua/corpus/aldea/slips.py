@@ -7,6 +7,8 @@ import re
 import unicodedata
 from collections.abc import Callable
 
+from fragua.corpus.aldea.entities import Fact
+
 _COMMON = re.compile(r"(?<![\w-])[a-záéíóúüñ]{4,}(?!\w)")
 
 
@@ -51,3 +53,8 @@ def spoilt(text: str, lang: str, rng: random.Random) -> str:
     for slip in rng.sample(slips, rng.choice((0, 1, 1) if lowered else (1, 2))):
         text = slip(text, rng)
     return text.lower().rstrip(".") if lowered else text
+
+
+def slip_key(fact: Fact, lang: str) -> str:
+    """Whose sentences the exam corrects, and nothing else does (`holdout.held_out`)."""
+    return f"correct {lang} {fact.id}"

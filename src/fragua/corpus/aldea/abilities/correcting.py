@@ -5,7 +5,7 @@ from __future__ import annotations
 from fragua.corpus.aldea.asking import Asker, Task
 from fragua.corpus.aldea.holdout import held_fact
 from fragua.corpus.aldea.relations import phrasings
-from fragua.corpus.aldea.slips import spoilt
+from fragua.corpus.aldea.slips import slip_key, spoilt
 
 ASKS = {
     "es": (
@@ -35,7 +35,7 @@ def task(asker: Asker) -> Task | None:
     fact = asker.decks.fact()
     said = phrasings(asker.lang)[fact.relation]
     template = asker.rng.choice([f"{{s}} {text}" for text in said.pred] + list(said.sent))
-    if held_fact(fact) or not asker.mine(f"correct {asker.lang} {fact.id}"):
+    if held_fact(fact) or not asker.mine(slip_key(fact, asker.lang)):
         return None
     right = asker.sentence(template, s=fact.subject, o=fact.object)
     wrong = spoilt(right, asker.lang, asker.rng)

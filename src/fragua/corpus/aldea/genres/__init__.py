@@ -25,15 +25,15 @@ from fragua.corpus.aldea.genres import (
 from fragua.corpus.aldea.telling import Teller
 
 GENRES: dict[str, tuple[Callable[[Teller], str | None], int]] = {
-    "encyclopaedia": (encyclopaedia.render, 21),
-    "news": (news.render, 10),
+    "encyclopaedia": (encyclopaedia.render, 20),
+    "news": (news.render, 8),
     "letters": (letters.render, 7),
     "diaries": (diaries.render, 6),
     "stories": (stories.render, 9),
     "dialogues": (dialogues.render, 9),
     "recipes": (recipes.render, 3),
     "lessons": (lessons.render, 17),
-    "notebook": (notebook.render, 12),
+    "notebook": (notebook.render, 15),
     "arithmetic": (arithmetic.render, 4),
     "functions": (functions.render, 3),
     "timetables": (timetables.render, 4),

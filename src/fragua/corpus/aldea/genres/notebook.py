@@ -1,19 +1,22 @@
-"""Notebooks: inventories read twice, messages passed on, passwords asked for, receipts, minutes, copies, dictations,
-clippings by topic.
+"""Notebooks: inventories read twice, messages passed on, passwords asked for, receipts, minutes, drills,
+dictations, copies of sentences, patterns, clippings by topic.
 
 What is said again is drawn from large spaces, so that only the text itself tells it: practice in copying."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from itertools import pairwise
 
+from fragua.corpus.aldea.asking import Asker
 from fragua.corpus.aldea.entities import LANGS, Entity
 from fragua.corpus.aldea.grammar import listing, sentence
+from fragua.corpus.aldea.holdout import held_out
 from fragua.corpus.aldea.names import table
+from fragua.corpus.aldea.passages import passage
+from fragua.corpus.aldea.patterns import PATTERNS, examples
 from fragua.corpus.aldea.relations import genre_text
-from fragua.corpus.aldea.slips import bare_letters, spoilt
+from fragua.corpus.aldea.slips import bare_letters, slip_key, spoilt
 from fragua.corpus.aldea.telling import Teller
 from fragua.corpus.aldea.topics import topics, two_said
 
@@ -27,12 +30,12 @@ LEAST_WORDS = 55
 
 def render(teller: Teller) -> str:
     """Pages of different kinds until there are words enough."""
-    pages = dict(PAGES)
+    left = dict(zip(PAGES, SHARES, strict=True))
     lines: list[str] = []
     while len(" ".join(lines).split()) < LEAST_WORDS:
-        (page,) = teller.rng.choices(list(pages), list(pages.values()))
-        lines += page(teller)
-        del pages[page]
+        (page,) = teller.rng.choices(list(left), list(left.values()))
+        del left[page]
+        lines += PAGES[page](teller)
     return "\n".join(lines)
 
 
@@ -153,11 +156,30 @@ def _dictation(teller: Teller) -> list[str]:
     """Sentences with slips of the pen, and the same sentences written well."""
     lines: list[str] = []
     for _ in range(teller.rng.randint(2, 3)):
-        right = teller.statement(teller.decks.fact())
+        fact = teller.decks.fact()
+        right = teller.statement(fact)
         wrong = spoilt(right, teller.lang, teller.rng)
-        if wrong == right:
+        if wrong == right or held_out(slip_key(fact, teller.lang)):
             continue
         lines.append(f"{teller.pick(*TEXT['wrong'])} {wrong}\n{teller.pick(*TEXT['right'])} {right}")
+    return lines
+
+
+def _copies(teller: Teller) -> list[str]:
+    """Sentences about strangers, some of which are written again: by their place, or by what only they speak of."""
+    rng = teller.rng
+    made = passage(teller.world, rng, teller.lang, teller.decks.strangers)
+    (writer,) = _names(teller, 1)
+    said = [sentence(teller.framed(teller.lowered(text).rstrip("."), 0.7)) for text in made.sentences]
+    text = " ".join(said)
+    lines = [f"{teller.pick(*TEXT['sheets']).replace('{n}', writer)} {text}"]
+    for at in rng.sample(range(len(made.facts)), min(len(made.facts), rng.randint(2, 3))):
+        named = [made.facts[at].subject, made.facts[at].object]
+        once = [each for each in named if text.count(each.forms(teller.lang).bare) == 1]
+        place = TEXT["places"][LANGS.index(teller.lang)][at]
+        asked = "spoken" if once and rng.random() < 0.7 else "placed"
+        told = teller.fill(teller.pick(*TEXT[asked]), x=rng.choice(once or named), p=place)
+        lines.append(f"{sentence(told).rstrip('.')}: {said[at]}")
     return lines
 
 
@@ -173,15 +195,30 @@ def _clippings(teller: Teller) -> list[str]:
     return lines
 
 
-PAGES: dict[Callable[[Teller], list[str]], int] = {
-    _inventory: 4,
-    _message: 4,
-    _passwords: 4,
-    _receipt: 4,
-    _minutes: 4,
-    _drill: 3,
-    _spelling: 1,
-    _dictation: 4,
-    _clippings: 2,
+def _patterns(teller: Teller) -> list[str]:
+    """Lists of which each line after the first can be told from those above."""
+    asker = Asker(teller.world, teller.rng, teller.lang, False, teller.decks)
+    (writer,) = _names(teller, 1)
+    lines = [teller.form(*TEXT["patterns"], n=writer).rstrip(".")]
+    made = None
+    while made is None:
+        made = examples(asker, teller.rng.choice(list(PATTERNS)))
+    shown, case, answer, joint = made
+    return [*lines, ("; " if teller.rng.random() < 0.6 else joint).join([*shown, case + answer])]
+
+
+PAGES = {
+    "inventory": _inventory,
+    "message": _message,
+    "passwords": _passwords,
+    "receipt": _receipt,
+    "minutes": _minutes,
+    "drill": _drill,
+    "spelling": _spelling,
+    "dictation": _dictation,
+    "clippings": _clippings,
+    "copies": _copies,
+    "patterns": _patterns,
 }
-"""Page -> its weight."""
+SHARES = (3, 4, 4, 3, 3, 3, 1, 4, 2, 4, 7)
+"""How often each page comes, in their order."""
