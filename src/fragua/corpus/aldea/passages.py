@@ -11,8 +11,6 @@ from fragua.corpus.aldea.grammar import fill, sentence
 from fragua.corpus.aldea.relations import phrasings
 
 ASKED = ("lives_in", "works_as", "likes", "friend_of", "owned_by")
-MISSABLE = ("lives_in", "works_as", "likes", "friend_of")
-"""What a text may lack of a person; each of them is asked for where it stands there as well."""
 KINDS = {"lives_in": "village", "works_as": "trade", "likes": "dish"}
 
 
@@ -43,7 +41,7 @@ class Passage:
         told = {
             f.relation for f in self.facts if person in (f.subject if f.relation != "owned_by" else f.object,)
         }
-        return person, rng.choice([name for name in MISSABLE if name not in told])
+        return person, rng.choice([name for name in ("lives_in", "works_as", "likes") if name not in told])
 
 
 def not_said(person: Entity, relation: str, lang: str) -> str:

@@ -16,7 +16,7 @@ from fragua.corpus.aldea.relations import frames, phrasings
 
 _NAMES_FIRST = ("{s}", "{s.", "{o}", "{o.")
 _CHOICE = re.compile(r"\[([^\[\]]*)\]")
-FRAMED = 0.95
+FRAMED = 0.96
 """The share of single statements that stand in a frame; the plain sentence is what conversations are for."""
 
 
