@@ -188,6 +188,7 @@ def train_reward(settings: RewardSettings, out: str | Path, on_step: OnRow | Non
     rated = [row for row in examples if isinstance(row, Rated)]
     levels = max((row.levels for row in rated), default=0) if settings.learn == "ratings" else 0
     data = {"feedback": digest_file(settings.data), "model": weights_digest(settings.model)}
+    train: list[Judged] = []
     held_out: list[Judged] = []
     members, dropped, steps = [], 0, 0
     guess_F: Tensor | None = None
@@ -196,14 +197,15 @@ def train_reward(settings: RewardSettings, out: str | Path, on_step: OnRow | Non
         seed = settings.seed + number
         claim(folder, "reward", settings.model_dump(mode="json", exclude={"model", "data", "members"}), data)
         model = with_head(load(settings.model).to(device()), seed, levels)
-        rows, dropped = judgements(examples, tokenizer, model, settings.learn, settings.context)
-        train, held_out = split(rows)
-        if not train:
-            what = f"nothing to learn from as {settings.learn}"
-            raise InputError(what, settings.data, "two prompts at least are needed")
+        if number == 0:  # all members learn from the same rows
+            rows, dropped = judgements(examples, tokenizer, model, settings.learn, settings.context)
+            train, held_out = split(rows)
+            if not train:
+                what = f"nothing to learn from as {settings.learn}"
+                raise InputError(what, settings.data, "two prompts at least are needed")
         steps = max(1, math.ceil(settings.epochs * len(train) / settings.batch))
         if not finished_figures(folder):
-            guess_F = first_guess(model, train) if guess_F is None else guess_F  # the same for each member
+            guess_F = first_guess(model, train) if guess_F is None else guess_F
             model.get_parameter(FEATURES).data.copy_(guess_F)
             objective = Judging(train, held_out, seed)
             training = settings.training(model, steps, objective.context)

@@ -139,6 +139,10 @@ class Teller:
         at = first.start(1)
         return text[:at] + text[at].lower() + text[at + 1 :]
 
+    def retold(self, text: str, chance: float) -> str:
+        """A sentence of a passage, with that chance inside a frame."""
+        return sentence(self.framed(self.lowered(text).rstrip("."), chance))
+
     def told(self, fact: Fact) -> None:
         self.facts.append(fact)
 

@@ -52,10 +52,16 @@ KINDS = ("species", "ingredients", "products", "devices", "trades")
 
 
 @cache
+def kind_pairs(kind: str) -> tuple[tuple[str, str], ...]:
+    """(Spanish, English) of the nouns of a kind of `names.toml`."""
+    english = 2 if kind == "trades" else 1
+    return tuple((row[0], row[english]) for row in table("names.toml")[kind])
+
+
+@cache
 def kind_nouns(kind: str, lang: str) -> tuple[str, ...]:
-    """The one-word nouns of a kind of `names.toml` in this language."""
-    column = (2 if kind == "trades" else 1) if lang == "en" else 0
-    found = (row[column] for row in table("names.toml")[kind])
+    """Those of one word in this language."""
+    found = (pair[lang == "en"] for pair in kind_pairs(kind))
     return tuple(noun for noun in found if " " not in noun)
 
 
@@ -74,7 +80,5 @@ def invented(rng: random.Random) -> str:
 
 @cache
 def glossary() -> tuple[tuple[str, str], ...]:
-    """(Spanish, English) of every one-word noun."""
-    rows = {kind: table("names.toml")[kind] for kind in KINDS}
-    pairs = [(row[0], row[2 if kind == "trades" else 1]) for kind in KINDS for row in rows[kind]]
-    return tuple((es, en) for es, en in pairs if " " not in es + en)
+    """(Spanish, English) of every noun of one word in both."""
+    return tuple(pair for kind in KINDS for pair in kind_pairs(kind) if " " not in "".join(pair))

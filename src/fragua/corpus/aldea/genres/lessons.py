@@ -17,7 +17,7 @@ GAP = "___"
 def render(teller: Teller) -> str:
     rng = teller.rng
     made = passage(teller.world, rng, teller.lang, teller.decks.strangers)
-    said = [sentence(teller.framed(teller.lowered(text).rstrip("."), 0.95)) for text in made.sentences]
+    said = [teller.retold(text, 0.95) for text in made.sentences]
     lines = [teller.pick(*TEXT["heads"]) + " ".join(said)]
     for at in rng.sample(range(len(said)), min(len(said), rng.randint(2, 3))):
         exercise = rng.choices(list(EXERCISES), list(EXERCISES.values()))[0]

@@ -6,6 +6,7 @@ What is said again is drawn from large spaces, so that only the text itself tell
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from itertools import pairwise
 
 from fragua.corpus.aldea.asking import Asker
@@ -30,12 +31,12 @@ LEAST_WORDS = 55
 
 def render(teller: Teller) -> str:
     """Pages of different kinds until there are words enough."""
-    left = dict(zip(PAGES, SHARES, strict=True))
+    left = dict(PAGES.values())
     lines: list[str] = []
     while len(" ".join(lines).split()) < LEAST_WORDS:
         (page,) = teller.rng.choices(list(left), list(left.values()))
         del left[page]
-        lines += PAGES[page](teller)
+        lines += page(teller)
     return "\n".join(lines)
 
 
@@ -49,6 +50,12 @@ def _names(teller: Teller, count: int) -> list[str]:
     surnames = table("names.toml")["surnames"]
     people = [person.es.bare for person in teller.rng.sample(teller.decks.strangers, count)]
     return [f"{name} {teller.rng.choice(surnames)}" if teller.rng.random() < 0.5 else name for name in people]
+
+
+def _title(teller: Teller, part: str) -> str:
+    """Of a page that somebody keeps."""
+    (owner,) = _names(teller, 1)
+    return teller.form(*TEXT[part], n=owner).rstrip(".")
 
 
 def _things(teller: Teller, count: int) -> list[tuple[Entity, str]]:
@@ -145,9 +152,8 @@ def _spelling(teller: Teller) -> list[str]:
     kinds = rng.choices(("person", "person", "village"), k=6)
     names = [rng.choice(teller.world.of_kind(kind)).forms(teller.lang).bare for kind in kinds]
     mark = rng.choice((": ", " -> ", " = "))
-    (writer,) = _names(teller, 1)
     return [
-        teller.form(*TEXT["spelling"], n=writer).rstrip("."),
+        _title(teller, "spelling"),
         *(f"{bare_letters(name, rng).lower()}{mark}{name}" for name in names),
     ]
 
@@ -170,7 +176,7 @@ def _copies(teller: Teller) -> list[str]:
     rng = teller.rng
     made = passage(teller.world, rng, teller.lang, teller.decks.strangers)
     (writer,) = _names(teller, 1)
-    said = [sentence(teller.framed(teller.lowered(text).rstrip("."), 0.7)) for text in made.sentences]
+    said = [teller.retold(text, 0.7) for text in made.sentences]
     text = " ".join(said)
     lines = [f"{teller.pick(*TEXT['sheets']).replace('{n}', writer)} {text}"]
     for at in rng.sample(range(len(made.facts)), min(len(made.facts), rng.randint(2, 3))):
@@ -187,8 +193,7 @@ def _clippings(teller: Teller) -> list[str]:
     """Short texts, each with its topic behind it."""
     rng, column = teller.rng, LANGS.index(teller.lang)
     found = topics()
-    (owner,) = _names(teller, 1)
-    lines = [teller.form(*TEXT["clippings"], n=owner).rstrip(".")]
+    lines = [_title(teller, "clippings")]
     for topic in rng.sample(sorted(found), 2):
         label = teller.pick(*TEXT["filed"]).replace("{x}", found[topic]["name"][column])
         lines.append(f"{two_said(topic, column, rng, for_exam=False)} {label}")
@@ -197,28 +202,25 @@ def _clippings(teller: Teller) -> list[str]:
 
 def _patterns(teller: Teller) -> list[str]:
     """Lists of which each line after the first can be told from those above."""
-    asker = Asker(teller.world, teller.rng, teller.lang, False, teller.decks)
-    (writer,) = _names(teller, 1)
-    lines = [teller.form(*TEXT["patterns"], n=writer).rstrip(".")]
-    made = None
+    asker = Asker(teller.world, teller.rng, teller.lang, for_exam=False, decks=teller.decks)
+    title, made = _title(teller, "patterns"), None
     while made is None:
         made = examples(asker, teller.rng.choice(list(PATTERNS)))
     shown, case, answer, joint = made
-    return [*lines, ("; " if teller.rng.random() < 0.6 else joint).join([*shown, case + answer])]
+    return [title, ("; " if teller.rng.random() < 0.6 else joint).join([*shown, case + answer])]
 
 
-PAGES = {
-    "inventory": _inventory,
-    "message": _message,
-    "passwords": _passwords,
-    "receipt": _receipt,
-    "minutes": _minutes,
-    "drill": _drill,
-    "spelling": _spelling,
-    "dictation": _dictation,
-    "clippings": _clippings,
-    "copies": _copies,
-    "patterns": _patterns,
+PAGES: dict[str, tuple[Callable[[Teller], list[str]], int]] = {
+    "inventory": (_inventory, 3),
+    "message": (_message, 4),
+    "passwords": (_passwords, 4),
+    "receipt": (_receipt, 3),
+    "minutes": (_minutes, 3),
+    "drill": (_drill, 3),
+    "spelling": (_spelling, 1),
+    "dictation": (_dictation, 4),
+    "clippings": (_clippings, 2),
+    "copies": (_copies, 4),
+    "patterns": (_patterns, 7),
 }
-SHARES = (3, 4, 4, 3, 3, 3, 1, 4, 2, 4, 7)
-"""How often each page comes, in their order."""
+"""Page -> (its lines, how often it comes)."""
