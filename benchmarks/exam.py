@@ -25,6 +25,8 @@ OTHER_WORLD = 1_000_000
 """Added to a seed it gives the world that the model has not read about."""
 FLOORS = {"assistant": 0.70, "assistant_family": 0.40}
 CEILINGS = {"neighbour": 0.30, "constant_family": 0.10, "echo_family": 0.10}
+SAME = ("epochs", "conversations", "batch_tokens", "learning_rate", "seed", "precision", "compile")
+"""What the assistant that was never pretrained shares with the other, of fine-tuning's settings."""
 KEPT = ("accuracy", "by_kind", "by_language", "by_family", "by_family_and_language")
 
 Exam = dict[str, Any]
@@ -92,14 +94,12 @@ def unlearned(out: Path, seed: int) -> Path:
         Tokenizer.load(base).save(start)
         save_model(model, start)
     learned = read_json(out / "life" / "assistant" / "fragua.json")["settings"]
-    same = [
-        f"--{key.replace('_', '-')}" for key in ("epochs", "batch_tokens", "seed", "precision", "compile")
-    ]
-    values = [str(learned[option.removeprefix("--").replace("-", "_")]) for option in same]
-    rate = [] if learned["learning_rate"] is None else ["--learning-rate", str(learned["learning_rate"])]
-    options = [word for pair in zip(same, values, strict=True) for word in pair]
+    options: list[str] = []
+    for key in SAME:
+        if learned[key] is not None:
+            options += [f"--{key.replace('_', '-')}", str(learned[key])]
     data = ["--data", str(out / "life" / "corpus" / "conversations.jsonl")]
-    _fragua("finetune", str(start), *data, "--out", str(made), *options, *rate)
+    _fragua("finetune", str(start), *data, "--out", str(made), *options)
     return made
 
 

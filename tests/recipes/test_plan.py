@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import itertools
+import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fragua.files import write_json
 from fragua.models.config import decoder_config
+from fragua.recipes.ledger import Entry, Ledger
 from fragua.recipes.plan import Plan, make_plan
 from fragua.recipes.recipe import load_recipe
 from fragua.recipes.scaling import ALDEA, bits_per_byte
+from fragua.recipes.settle import settle_conversations
 from fragua.recipes.speed import Speed, fit_speed
+from fragua.recipes.stage import Life
 from fragua.recipes.stages import stages_of
 from fragua.tokens.train import CHARACTERS
+
+from .conftest import Quiet
 
 MACHINE = {"memory_bytes": 16e9, "precision": "bfloat16"}
 
@@ -150,3 +158,41 @@ def test_characters_are_planned_as_a_token_each() -> None:
     )
     assert plan.vocab_size == CHARACTERS
     assert plan.estimates.bytes_per_token == 1
+
+
+def lived(out: Path, faster: float, minutes: float = 15) -> Life:
+    """A life whose base has been made, `faster` than its plan expected."""
+    plan = plan_for(minutes)
+    ledger = Ledger(out, {"machine": MACHINE})
+    for name in ("corpus", "tokenizer", "pretrain", "exam_base"):
+        figures = {"tokens": plan.tokens, "seconds": plan.tokens / (faster * plan.estimates.tokens_per_s)}
+        took = plan.estimates.seconds[name] / faster
+        ledger.put(Entry(name=name, status="done", seconds=took, inputs="a" * 64, figures=figures))
+    write_json(out / "plan.json", {"plan": plan.model_dump(mode="json"), "machine": MACHINE})
+    return Life(out, load_recipe("laptop", minutes=minutes), plan, ledger, Quiet())
+
+
+def test_conversations_fill_the_minutes_that_are_left(tmp_path: Path) -> None:
+    expected = plan_for(15).finetune_conversations
+    settled = {}
+    for faster in (0.2, 0.9, 1.0, 1.1, 3.0):
+        life = lived(tmp_path / str(faster), faster)
+        assert not life.plan.settled and life.plan.finetune_conversations == expected
+        settled[faster] = settle_conversations(life).plan.finetune_conversations
+    assert list(settled.values()) == sorted(settled.values())
+    assert settled[1.0] == pytest.approx(expected, rel=0.02)
+    assert 0.6 * expected < settled[0.9] < 0.95 * expected
+    assert (settled[0.2], settled[3.0]) == (int(0.6 * expected), life.plan.conversations)
+
+
+def test_conversations_are_settled_once(tmp_path: Path) -> None:
+    life = settle_conversations(lived(tmp_path, 1.1))
+    assert Plan.parse(json.loads((tmp_path / "plan.json").read_text())["plan"]) == life.plan
+    life.ledger.put(life.ledger.entries["pretrain"].model_copy(update={"seconds": 1e4}))
+    assert settle_conversations(life).plan == life.plan
+
+
+@pytest.mark.parametrize("given", [{"corpus.conversations": 500}, {"finetune.epochs": 2}])
+def test_conversations_given_by_hand_are_all_learned(given: dict[str, object]) -> None:
+    plan = plan_for(15, **given)
+    assert plan.settled and plan.finetune_conversations is None

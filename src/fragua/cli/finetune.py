@@ -63,6 +63,9 @@ def finetune(
         int | None, typer.Option(help="Labels: evaluations without a better loss until it stops; 3.")
     ] = None,
     batch_rows: Annotated[int | None, typer.Option(help="Labels: rows a step.")] = None,
+    conversations: Annotated[
+        int | None, typer.Option(help="Chat: only so many, from the beginning of the file.")
+    ] = None,
     epochs: Annotated[
         float | None, typer.Option(help="Times through the data; chat 3, of labels derived.")
     ] = None,

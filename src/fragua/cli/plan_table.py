@@ -58,11 +58,12 @@ def plan_table(recipe: Recipe, plan: Plan, machine: dict[str, Any], say: Say) ->
         ),
     )
     if recipe.corpus.aldea:
+        about, learned = "" if plan.settled else "≈ ", plan.finetune_conversations or plan.conversations
         row(
             say("ajuste", "fine-tuning"),
             say(
-                f"{plan.conversations:,} conversaciones × {plan.finetune_epochs}",
-                f"{plan.conversations:,} conversations × {plan.finetune_epochs}",
+                f"{about}{learned:,} conversaciones × {plan.finetune_epochs}",
+                f"{about}{learned:,} conversations × {plan.finetune_epochs}",
             ),
             recipe.corpus.conversations,
         )

@@ -18,13 +18,19 @@ from fragua.tokens.train import CHARACTERS, vocabulary_for
 class Costs:
     """What the plan believes about all that is not the trainer's inner loop. Seconds, bytes, tokens."""
 
-    start_s: float = 8.0
-    corpus_bytes_per_s: float = 1.0e6
-    tokenizer_bytes_per_s: float = 2.0e6
+    start_s: float = 12.0
+    corpus_bytes_per_s: float = 1.4e6
+    tokenizer_bytes_per_s: float = 3.5e6
     exam_tokens_per_item: float = 30.0
     decode_share: float = 0.3  # tokens generated a second, as a share of tokens trained a second
     report_s: float = 3.0
-    compile_s: float = 30.0
+    compile_s: float = 25.0
+    again_s: float = 12.0  # to compile the same blocks once more, and all else that a training begins with
+    finetune_gain: float = 1.12  # of fine-tuning's tokens a second over reading's: only replies are predicted
+    spare: float = (
+        1.25  # conversations written for each that is expected to be learned (settle_conversations)
+    )
+    least_kept: float = 0.6  # of those that were expected, however late it is
     overhead: float = 0.06  # of training: evaluation, samples, checkpoints
     slack: float = 0.03  # of all: what goes wrong
     finetune_share: float = 0.55  # of the time for training, at most
@@ -32,10 +38,11 @@ class Costs:
     enough_text: float = 3.0e6  # tokens that are read before conversations get more than their least share
     data_share: float = 0.05  # of all, at most
     corpus_epochs: float = 1.0  # times through the corpus, where so much can be written in time
-    conversations_per_s: float = 3000.0
+    conversations_per_s: float = 4500.0
     neighbours_per_s: float = 4000.0  # conversations among which the exam's control looks for the nearest
     bytes_per_conversation: float = 290.0  # its marks included
-    shards_bytes_per_s: float = 2.0e6  # text to token shards, at the start of pretraining
+    shards_bytes_per_s: float = 2.5e6  # text to token shards, at the start of pretraining
+    readied_per_s: float = 3500.0  # conversations to token shards, at the start of fine-tuning
     align_share: float = 0.1  # of all, at most
     most_align_s: float = 150.0
     drawn_per_comparison: float = 80.0  # tokens, of all its answers
@@ -44,14 +51,16 @@ class Costs:
     max_corpus_bytes: float = 1.0e9
     process_bytes: float = 0.45e9
 
-    def at(self, pace: float) -> Costs:
-        """On a machine that writes texts `pace` times as fast as WRITTEN_PER_S."""
+    def on(self, machine: dict[str, Any]) -> Costs:
+        """On a machine that writes texts so much faster or slower than WRITTEN_PER_S."""
+        pace = machine.get("written_per_s", WRITTEN_PER_S) / WRITTEN_PER_S
         paced = (
             "corpus_bytes_per_s",
             "tokenizer_bytes_per_s",
             "conversations_per_s",
             "neighbours_per_s",
             "shards_bytes_per_s",
+            "readied_per_s",
         )
         return replace(self, **{name: pace * getattr(self, name) for name in paced})
 
@@ -65,7 +74,10 @@ ENOUGH_DEPTH = 3
 starved of tokens, whatever their expected loss."""
 MIN_TOKENS_PER_PARAMETER = 1.4
 """Of text; the tokens of conversations come on top."""
+MOST_CONVERSATIONS = 160_000
 MIN_STEPS = 40
+TRAINING_SHARE = 0.85
+"""Of all the time, at most: as long as it is not known what the rest takes."""
 COMPILE_MINUTES = 4
 MOST_WORDS = 4096
 """The embedded world uses few words: a larger vocabulary adds parameters and hardly shortens its texts."""
@@ -96,6 +108,10 @@ class Plan(Settings):
     evaluate_every: int
     sample_every: int
     finetune_epochs: int
+    finetune_conversations: int | None = None
+    """The first so many are learned; None: all that are written."""
+    settled: bool = True
+    """False as long as `finetune_conversations` is a guess: it is settled when pretraining has shown how fast it is."""
     finetune_batch_tokens: int
     finetune_learning_rate: float | None
     comparisons: int = 0
@@ -134,7 +150,7 @@ def make_plan(
     What the recipe gives by hand is taken as it is, even where the time will not do. `source_bytes`: of the sources,
     where there is no Aldea."""
     machine = machine or {}
-    costs = costs.at(machine.get("written_per_s", WRITTEN_PER_S) / WRITTEN_PER_S)
+    costs = costs.on(machine)
     if recipe.pretrain.depth is not None:
         return _plan_at(recipe, recipe.pretrain.depth, speed, machine, costs, source_bytes)
     best: Plan | None = None
@@ -166,8 +182,8 @@ def _plan_at(
     alone = not given.aldea
     characters = recipe.tokenizer.kind == "characters"
     rough = _stack(recipe, depth, recipe.tokenizer.vocab_size or 4096)
-    reading_s = (1 - costs.least_finetune_share) * budget
-    rough_tokens = sizes.tokens or reading_s * speed.tokens_per_s(rough)
+    readable = TRAINING_SHARE * budget * speed.tokens_per_s(rough)
+    rough_tokens = sizes.tokens or (1 - (0 if alone else _finetune_share(readable, costs))) * readable
     corpus_bytes = source_bytes if alone else _corpus_bytes(recipe, rough_tokens, budget, costs)
     derived = CHARACTERS if characters else min(MOST_WORDS, vocabulary_for(int(corpus_bytes)).vocab_size)
     vocab_size = recipe.tokenizer.vocab_size or derived
@@ -187,7 +203,8 @@ def _plan_at(
     fixed = sum(seconds.values()) + shards + costs.start_s + costs.report_s
     comparisons, align_s = _comparisons(recipe, budget, rate, costs)
     fixed += align_s
-    training = budget - fixed - (compiling + held_out if alone else 2 * exam + 2 * compiling)
+    again = compiling and costs.again_s
+    training = budget - fixed - (compiling + held_out if alone else 2 * exam + compiling + again)
 
     share = _share_out(recipe, max(0.0, training), rate, vocab_size, costs)
     tokens = sizes.tokens or share.pretrain_tokens
@@ -198,15 +215,15 @@ def _plan_at(
     useful = _batch_tokens(share.finetune_tokens or tokens, sizes.context) // 2
     finetune_batch = recipe.finetune.batch_tokens or max(sizes.context, useful)
 
-    seconds["corpus"] += share.conversations / costs.conversations_per_s
+    seconds["corpus"] += share.written / costs.conversations_per_s
     seconds["pretrain"] = pretrain_s + compiling
     seconds |= (
         {"held_out": held_out}
         if alone
         else {
             "exam_base": exam,
-            "finetune": share.finetune_tokens / rate / (1 - costs.overhead) + compiling,
-            "exam": exam + share.conversations / costs.neighbours_per_s,
+            "finetune": finetune_s(share.conversations, share.finetune_tokens, rate, costs) + again,
+            "exam": exam + share.written / costs.neighbours_per_s,
             **({"align": align_s} if recipe.align else {}),
             "talk": 2.0,
         }
@@ -219,7 +236,7 @@ def _plan_at(
     return Plan(
         corpus_seed=given.seed,
         corpus_bytes=int(corpus_bytes),
-        conversations=share.conversations,
+        conversations=share.written,
         exam_items=recipe.exam.items,
         vocab_size=vocab_size,
         depth=depth,
@@ -236,6 +253,8 @@ def _plan_at(
         evaluate_every=_evaluate_every(steps, batch_tokens, sizes.context),
         sample_every=int(_clamp(sample_s * steps_per_s, 1, max(1, steps // 4))),
         finetune_epochs=share.epochs,
+        finetune_conversations=share.conversations if share.written > share.conversations else None,
+        settled=share.written == share.conversations,
         finetune_batch_tokens=finetune_batch,
         finetune_learning_rate=recipe.finetune.learning_rate,
         comparisons=comparisons,
@@ -255,6 +274,12 @@ def _plan_at(
     )
 
 
+def finetune_s(conversations: float, tokens: float, rate: float, costs: Costs) -> float:
+    """Seconds that fine-tuning takes where pretraining reads `rate` tokens a second."""
+    learning = tokens / (costs.finetune_gain * rate * (1 - costs.overhead))
+    return conversations / costs.readied_per_s + learning
+
+
 @dataclass(frozen=True)
 class Share:
     """How the time for training is divided between reading and conversing."""
@@ -262,26 +287,43 @@ class Share:
     pretrain_tokens: float
     finetune_tokens: float
     conversations: int
+    written: int
+    """Conversations, some of which may be left over."""
     epochs: int
 
 
 def _share_out(recipe: Recipe, training_s: float, rate: float, vocab_size: int, costs: Costs) -> Share:
     """Fine-tuning gets its share, in as many different conversations as that holds; pretraining all the rest.
 
-    The share is the less, the fewer tokens can be read at all (docs/decisions/0007)."""
+    Where nothing about conversations is given by hand, more are written than are expected to be learned: how many
+    there is time for shows when the base has been made."""
     readable = training_s * rate * (1 - costs.overhead)
+    given = recipe.corpus.conversations
     if not recipe.corpus.aldea:
-        return Share(readable, 0, 0, 1)
+        return Share(readable, 0, 0, 0, 1)
     epochs = recipe.finetune.epochs or 1
-    each = epochs * costs.bytes_per_conversation / expected_bytes_per_token(vocab_size)
-    rest = 1 - costs.enough_text / max(readable, 1.0)
-    wanted = _clamp(rest, costs.least_finetune_share, costs.finetune_share) * readable
-    conversations = recipe.corpus.conversations or int(_clamp(wanted / each, 400, 160_000))
-    seconds = conversations / costs.conversations_per_s + conversations / costs.neighbours_per_s
-    written = seconds * rate  # tokens that writing and searching them costs
+    each = epochs * tokens_per_conversation(vocab_size, costs)
+    wanted = _finetune_share(readable, costs) * readable
+    conversations = given or int(_clamp(wanted / each, 400, MOST_CONVERSATIONS))
+    dialled = given is None and recipe.finetune.epochs is None and recipe.adapt is None
+    written = int(costs.spare * conversations) if dialled else conversations
+    seconds = written / costs.conversations_per_s + written / costs.neighbours_per_s
+    seconds += finetune_s(conversations, conversations * each, rate, costs)
+    left = training_s - seconds
     return Share(
-        max(0.0, readable - conversations * each - written), conversations * each, conversations, epochs
+        max(0.0, left * rate * (1 - costs.overhead)), conversations * each, conversations, written, epochs
     )
+
+
+def _finetune_share(readable: float, costs: Costs) -> float:
+    """Of all tokens that can be read: the less, the fewer they are (docs/decisions/0007)."""
+    return _clamp(
+        1 - costs.enough_text / max(readable, 1.0), costs.least_finetune_share, costs.finetune_share
+    )
+
+
+def tokens_per_conversation(vocab_size: int, costs: Costs) -> float:
+    return costs.bytes_per_conversation / expected_bytes_per_token(vocab_size)
 
 
 def _comparisons(recipe: Recipe, budget: float, rate: float, costs: Costs) -> tuple[int, float]:

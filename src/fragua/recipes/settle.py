@@ -1,20 +1,27 @@
-"""The plan of a run, settled once: measured and chosen the first time, read from plan.json ever after."""
+"""The plan of a run, settled once: measured and chosen the first time, read from plan.json ever after.
+
+One figure is settled later, when there is more to go by: how many conversations the minutes hold that are left."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fragua.corpus.read import find_files
 from fragua.files import digest_json, read_json, write_json
 from fragua.models.config import decoder_config
-from fragua.recipes.plan import Plan, compiles, make_plan
+from fragua.progress import console
+from fragua.recipes.plan import COSTS, Plan, compiles, finetune_s, make_plan, tokens_per_conversation
 from fragua.recipes.recipe import Recipe
 from fragua.recipes.speed import Speed, fit_speed
+from fragua.recipes.stage import Life
 
 PLAN_FILE = "plan.json"
 PROBE_DEPTHS = (2, 4)
 PROBE_VOCAB = 4096
+AFTER = ("exam", "align", "talk", "report")
+"""What comes after fine-tuning."""
 
 
 def settle(recipe: Recipe, out: Path) -> tuple[Plan, dict[str, Any]]:
@@ -60,3 +67,30 @@ def measure_here(recipe: Recipe) -> tuple[Speed, dict[str, Any]]:
         )
         measured.append((stack, rate))
     return fit_speed(measured), machine
+
+
+def settle_conversations(life: Life) -> Life:
+    """The life with as many conversations as the minutes hold that are left, now that pretraining has shown how fast
+    this machine is. Written into plan.json, so that it is settled once."""
+    plan, path = life.plan, life.out / PLAN_FILE
+    if plan.settled:
+        return life
+    done, costs = life.ledger.entries, COSTS.on(life.ledger.head["machine"])
+    spent = costs.start_s + sum(
+        entry.seconds for name, entry in done.items() if name not in ("finetune", *AFTER)
+    )
+    learned = done["pretrain"].figures
+    rate = learned["tokens"] / learned["seconds"]
+    slower = plan.estimates.tokens_per_s / rate
+    rest = sum(slower * plan.estimates.seconds.get(name, 0.0) for name in AFTER)
+    left = 60 * life.recipe.minutes * (1 - costs.slack) - spent - rest - costs.again_s
+    expected = plan.finetune_conversations or plan.conversations
+    each = plan.finetune_epochs * tokens_per_conversation(plan.vocab_size, costs)
+    held = int(left / finetune_s(1, each, rate, costs))
+    settled = max(int(costs.least_kept * expected), min(plan.conversations, held))
+    console.print(
+        f"finetune: {settled:,} conversations in the time that is left ({expected:,} were expected)"
+    )
+    plan = plan.model_copy(update={"finetune_conversations": settled, "settled": True})
+    write_json(path, read_json(path) | {"plan": plan.model_dump(mode="json")})
+    return replace(life, plan=plan)

@@ -40,7 +40,9 @@ class Life:
 
 @dataclass(frozen=True)
 class Stage:
-    """Patterns are globs relative to the run's directory. `owns` is removed before work that can't resume."""
+    """Patterns are globs relative to the run's directory. `owns` is removed before work that can't resume.
+
+    `settles` may settle what the plan has left open, before this stage is looked at."""
 
     name: str
     settings: Callable[[Life], object]
@@ -49,11 +51,13 @@ class Stage:
     owns: tuple[str, ...]
     reads: tuple[str, ...] = ()
     resumes: bool = False
+    settles: Callable[[Life], Life] | None = None
 
 
 def live(life: Life, stages: Sequence[Stage]) -> None:
     """Does each stage in turn, or skips it where neither inputs nor outputs have changed since it was done."""
     for stage in stages:
+        life = stage.settles(life) if stage.settles else life
         entry = life.ledger.entries.get(stage.name)
         inputs = _inputs_digest(life, stage)
         if (

@@ -9,12 +9,14 @@ from pathlib import Path
 from fragua.files import digest_file
 from fragua.recipes import work
 from fragua.recipes.recipe import Recipe
+from fragua.recipes.settle import settle_conversations
 from fragua.recipes.stage import Life, Stage
 
 MODEL_FILES = ("config.json", "*.safetensors", "tokenizer.json")
 CORPUS_KEYS = ("corpus_seed", "corpus_bytes", "conversations", "exam_items")
 FINETUNE_KEYS = (
     "finetune_epochs",
+    "finetune_conversations",
     "finetune_batch_tokens",
     "finetune_learning_rate",
     "seed",
@@ -113,6 +115,7 @@ STAGES = (
         writes=_model("assistant"),
         owns=("assistant",),
         resumes=True,
+        settles=settle_conversations,
     ),
     Stage(
         name="exam",

@@ -158,6 +158,7 @@ def make_assistant(life: Life) -> dict[str, Any]:
             "model": out / "base",
             "data": out / "corpus" / "conversations.jsonl",
             "epochs": plan.finetune_epochs,
+            "conversations": plan.finetune_conversations,
             "batch_tokens": plan.finetune_batch_tokens,
             "learning_rate": plan.finetune_learning_rate,
             "seed": plan.seed,

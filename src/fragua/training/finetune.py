@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -35,6 +36,8 @@ class FinetuneSettings(Settings):
 
     model: Path
     data: Path
+    conversations: int | None = Field(default=None, gt=1)
+    """Only so many, from the beginning of the file."""
     epochs: float = Field(default=3.0, gt=0)
     steps: int | None = Field(default=None, gt=0)
     """Instead of epochs."""
@@ -104,7 +107,10 @@ def finetune(
     """Fine-tunes on conversations (OpenAI messages, Alpaca or ShareGPT); resumes and raises as `pretrain` does."""
     out = Path(out)
     tokenizer = Tokenizer.load(settings.model)
-    weights, conversations = weights_digest(settings.model), _conversations(settings.data)
+    weights, conversations = (
+        weights_digest(settings.model),
+        _conversations(settings.data, settings.conversations),
+    )
     data = {"conversations": digest_file(settings.data), "model": weights}
     claim(out, "assistant", settings.model_dump(mode="json", exclude={"model", "data"}), data)
     if figures := finished_figures(out):
@@ -169,11 +175,12 @@ def _in_int8(settings: FinetuneSettings, config: Stack) -> bool:
     return settings.frozen == "int8"
 
 
-def _conversations(path: Path) -> list[dict[str, Any]]:
+def _conversations(path: Path, most: int | None) -> list[dict[str, Any]]:
     if not path.is_file():
         raise InputError("no such file", path, "a JSON or JSONL file of conversations is needed")
     conversations = [
-        conversation.model_dump(include={"messages", "tools"}) for conversation in read_conversations(path)
+        conversation.model_dump(include={"messages", "tools"})
+        for conversation in islice(read_conversations(path), most)
     ]
     if len(conversations) < 2:
         raise InputError(

@@ -101,7 +101,7 @@ def throughput(
     precision: Precision | Literal["auto"] = "auto",
     compiled: bool = True,
     rows: int = 16,
-    rounds: int = 3,
+    rounds: int = 7,
     width: int | None = None,
 ) -> float:
     """Training tokens per second of `decoder_config(depth)` here: the median of a few eager steps as the trainer
