@@ -33,14 +33,14 @@ class Costs:
     least_kept: float = 0.6  # of those that were expected, however late it is
     overhead: float = 0.06  # of training: evaluation, samples, checkpoints
     slack: float = 0.03  # of all: what goes wrong
-    finetune_share: float = 0.55  # of the time for training, at most
+    finetune_share: float = 0.65  # of the time for training, at most, with all that conversations take
     least_finetune_share: float = 0.4
     enough_text: float = 3.0e6  # tokens that are read before conversations get more than their least share
     data_share: float = 0.05  # of all, at most
     corpus_epochs: float = 1.0  # times through the corpus, where so much can be written in time
     conversations_per_s: float = 4500.0
     neighbours_per_s: float = 4000.0  # conversations among which the exam's control looks for the nearest
-    bytes_per_conversation: float = 290.0  # its marks included
+    bytes_per_conversation: float = 302.0  # its marks included, and what stays empty of rows
     shards_bytes_per_s: float = 2.5e6  # text to token shards, at the start of pretraining
     readied_per_s: float = 3500.0  # conversations to token shards, at the start of fine-tuning
     align_share: float = 0.1  # of all, at most
@@ -74,7 +74,7 @@ ENOUGH_DEPTH = 3
 starved of tokens, whatever their expected loss."""
 MIN_TOKENS_PER_PARAMETER = 1.4
 """Of text; the tokens of conversations come on top."""
-MOST_CONVERSATIONS = 160_000
+MOST_CONVERSATIONS = 250_000
 MIN_STEPS = 40
 TRAINING_SHARE = 0.85
 """Of all the time, at most: as long as it is not known what the rest takes."""
@@ -303,20 +303,25 @@ def _share_out(recipe: Recipe, training_s: float, rate: float, vocab_size: int, 
         return Share(readable, 0, 0, 0, 1)
     epochs = recipe.finetune.epochs or 1
     each = epochs * tokens_per_conversation(vocab_size, costs)
-    wanted = _finetune_share(readable, costs) * readable
-    conversations = given or int(_clamp(wanted / each, 400, MOST_CONVERSATIONS))
     dialled = given is None and recipe.finetune.epochs is None and recipe.adapt is None
-    written = int(costs.spare * conversations) if dialled else conversations
-    seconds = written / costs.conversations_per_s + written / costs.neighbours_per_s
-    seconds += finetune_s(conversations, conversations * each, rate, costs)
-    left = training_s - seconds
+    spare = costs.spare if dialled else 1.0
+    each_s = (
+        spare / costs.conversations_per_s + spare / costs.neighbours_per_s + finetune_s(1, each, rate, costs)
+    )
+    wanted = _finetune_share(readable, costs) * training_s / each_s
+    conversations = given or int(_clamp(wanted, 400, MOST_CONVERSATIONS))
+    left = training_s - conversations * each_s
     return Share(
-        max(0.0, left * rate * (1 - costs.overhead)), conversations * each, conversations, written, epochs
+        max(0.0, left * rate * (1 - costs.overhead)),
+        conversations * each,
+        conversations,
+        int(spare * conversations),
+        epochs,
     )
 
 
 def _finetune_share(readable: float, costs: Costs) -> float:
-    """Of all tokens that can be read: the less, the fewer they are (docs/decisions/0007)."""
+    """Of the time for training: the less, the fewer tokens can be read in it (docs/decisions/0007)."""
     return _clamp(
         1 - costs.enough_text / max(readable, 1.0), costs.least_finetune_share, costs.finetune_share
     )
@@ -361,7 +366,7 @@ def _corpus_bytes(recipe: Recipe, tokens: float, budget: float, costs: Costs) ->
 
 def _batch_tokens(tokens: float, context: int) -> int:
     """A power of two that grows with the root of the tokens (as the gradient noise scale, 1812.06162)."""
-    useful = min(2**20, max(1024, _power_of_two(2.5 * math.sqrt(max(tokens, 1)))))
+    useful = min(2**20, max(1024, _power_of_two(2.7 * math.sqrt(max(tokens, 1)))))
     return context * max(1, useful // context)
 
 

@@ -1,4 +1,5 @@
-"""Patterns that a few examples show: what stands left of an arrow is marked, doubled, turned round, sorted, counted."""
+"""Patterns that a few examples show: what stands left of an arrow is marked, framed, doubled, turned round, sorted,
+counted."""
 
 from __future__ import annotations
 
@@ -13,11 +14,54 @@ COLOURS = {
     "es": ("rojo", "azul", "verde", "blanco", "negro", "gris", "rosa", "amarillo"),
     "en": ("red", "blue", "green", "white", "black", "grey", "pink", "yellow"),
 }
+FRAMES = {
+    "es": (
+        "busco {w}",
+        "sueño con {w}",
+        "hoy toca {w}",
+        "la palabra es {w}",
+        "{w}, por favor",
+        "adiós, {w}",
+        "solo {w}",
+        "otra vez {w}",
+        "ni {w} ni nada",
+        "{w} sin prisa",
+        "carta a {w}",
+        "historia de {w}",
+        "falta {w}",
+        "primero {w}",
+        "{w} y punto",
+        "¿{w} para mí?",
+    ),
+    "en": (
+        "looking for {w}",
+        "dreaming of {w}",
+        "today it is {w}",
+        "the word is {w}",
+        "{w}, please",
+        "goodbye, {w}",
+        "only {w}",
+        "{w} once more",
+        "no {w} today",
+        "{w} without hurry",
+        "a letter to {w}",
+        "the tale of {w}",
+        "more {w}",
+        "{w} first",
+        "{w}, that is all",
+        "{w} for me?",
+    ),
+}
 Pairs = list[tuple[str, str]]
 
 
 def _words(asker: Asker, count: int) -> list[str]:
     return asker.rng.sample(nouns(asker.lang), count)
+
+
+def _shown(asker: Asker) -> int:
+    """How many examples there are."""
+    return asker.rng.randint(3, 5)
 
 
 def _label(asker: Asker) -> str:
@@ -28,6 +72,12 @@ def _label(asker: Asker) -> str:
             return label
 
 
+def framed(asker: Asker) -> Pairs:
+    """In some words: 'miel → busco miel', 'pan → busco pan'."""
+    frame = asker.rng.choice(FRAMES[asker.lang])
+    return [(word, frame.replace("{w}", word)) for word in _words(asker, _shown(asker) + 1)]
+
+
 def marked(asker: Asker) -> Pairs:
     """A mark or an invented word before or after: 'miel → miel zuco', 'pan → (pan)'."""
     before, after = asker.rng.choice(
@@ -36,31 +86,32 @@ def marked(asker: Asker) -> Pairs:
     if asker.rng.random() < 0.6:
         label = _label(asker)
         before, after = asker.rng.choice(((f"{label} ", ""), ("", f" {label}"), (f"{label}-", "")))
-    return [(word, f"{before}{word}{after}") for word in _words(asker, 4)]
+    return [(word, f"{before}{word}{after}") for word in _words(asker, _shown(asker) + 1)]
 
 
 def doubled(asker: Asker) -> Pairs:
-    form = asker.rng.choice(
-        ("{w} {w}", "{w}, {w}", "{w}-{w}", "{w} y {w}" if asker.lang == "es" else "{w} and {w}")
-    )
-    return [(word, form.replace("{w}", word)) for word in _words(asker, 4)]
+    forms = ("{w} {w}", "{w}, {w}", "{w}-{w}", "{w}/{w}", "{w} + {w}", "{w} ({w})", "{w} & {w}")
+    form = asker.rng.choice((*forms, "{w} y {w}" if asker.lang == "es" else "{w} and {w}"))
+    return [(word, form.replace("{w}", word)) for word in _words(asker, _shown(asker) + 1)]
 
 
 def swapped(asker: Asker) -> Pairs:
     """Two words turned round, or only one of the two."""
     joint = asker.rng.choice((" ", ", ", " + ", "/"))
     chosen = asker.rng.choice(((1, 0), (0,), (1,)))
-    words = _words(asker, 8)
-    pairs = [words[at : at + 2] for at in range(0, 8, 2)]
+    words = _words(asker, 2 * _shown(asker) + 2)
+    pairs = [words[at : at + 2] for at in range(0, len(words), 2)]
     return [(joint.join(pair), joint.join(pair[at] for at in chosen)) for pair in pairs]
 
 
 def looked_up(asker: Asker) -> Pairs:
-    """Who has what; the case repeats one of the examples' left sides."""
-    people = [person.es.bare for person in asker.rng.sample(asker.strangers, 3)]
+    """Who has what; the case, and often an example too, repeats the left side of an example above."""
+    owners = [person.es.bare for person in asker.rng.sample(asker.strangers, 3)]
+    if asker.rng.random() < 0.5:
+        owners = asker.rng.sample(kind_nouns("species", asker.lang), 3)
     things = asker.rng.sample(COLOURS[asker.lang] if asker.rng.random() < 0.4 else nouns(asker.lang), 3)
-    pairs = list(zip(people, things, strict=True))
-    return [*pairs, asker.rng.choice(pairs)]
+    pairs = list(zip(owners, things, strict=True))
+    return [*pairs, *asker.rng.choices(pairs, k=asker.rng.randint(1, 3))]
 
 
 def sorted_by_kind(asker: Asker) -> Pairs:
@@ -76,12 +127,14 @@ def sorted_by_kind(asker: Asker) -> Pairs:
 
 
 def translated(asker: Asker) -> Pairs:
-    rows = asker.rng.sample([*table("names.toml")["species"], *table("names.toml")["ingredients"]], 4)
+    rows = asker.rng.sample(
+        [*table("names.toml")["species"], *table("names.toml")["ingredients"]], _shown(asker) + 1
+    )
     return [(es, en) if asker.lang == "es" else (en, es) for es, en, _ in rows]
 
 
 def articled(asker: Asker) -> Pairs:
-    rows = asker.rng.sample(table("names.toml")["species"], 4)
+    rows = asker.rng.sample(table("names.toml")["species"], _shown(asker) + 1)
     if asker.lang == "en":
         return [(en, with_a(en)) for _, en, _ in rows]
     articles = asker.rng.choice((("un", "una"), ("el", "la"), ("este", "esta")))
@@ -91,27 +144,35 @@ def articled(asker: Asker) -> Pairs:
 def counted(asker: Asker) -> Pairs:
     """One more, one less or ten more."""
     step = asker.rng.choice((1, -1, 10))
-    return [(str(n), str(n + step)) for n in asker.rng.sample(range(2, 90), 4)]
+    return [(str(n), str(n + step)) for n in asker.rng.sample(range(2, 90), _shown(asker) + 1)]
 
 
-PATTERNS: dict[str, Callable[[Asker], Pairs]] = {
-    "marked": marked,
-    "doubled": doubled,
-    "swapped": swapped,
-    "looked_up": looked_up,
-    "sorted": sorted_by_kind,
-    "translated": translated,
-    "articled": articled,
-    "counted": counted,
+PATTERNS: dict[str, tuple[Callable[[Asker], Pairs], int]] = {
+    "marked": (marked, 2),
+    "framed": (framed, 2),
+    "doubled": (doubled, 2),
+    "swapped": (swapped, 2),
+    "looked_up": (looked_up, 2),
+    "sorted": (sorted_by_kind, 2),
+    "articled": (articled, 1),
+    "translated": (translated, 1),
+    "counted": (counted, 1),
 }
+"""Pattern -> (its pairs, the last of which is the case; how often it comes)."""
+
+
+def drawn(asker: Asker) -> str:
+    """One of the patterns."""
+    (name,) = asker.rng.choices(list(PATTERNS), [weight for _, weight in PATTERNS.values()])
+    return name
 
 
 def examples(asker: Asker, name: str) -> tuple[list[str], str, str, str] | None:
     """(lines of examples, a case with its arrow, its answer, what joins the lines), or None where the case is on the
     other side of the hold-out."""
-    *shown, (case, answer) = PATTERNS[name](asker)
+    *shown, (case, answer) = PATTERNS[name][0](asker)
     if not asker.mine(f"few {name} {case} {answer}"):
         return None
     arrow = asker.rng.choice(ARROWS)
-    joint = "\n" if asker.rng.random() < 0.7 or name in ("swapped", "doubled") else ". "
+    joint = "\n" if asker.rng.random() < 0.7 or name in ("swapped", "doubled", "framed") else ". "
     return [f"{left}{arrow}{right}" for left, right in shown], case + arrow, answer, joint

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fragua.corpus.aldea.asking import Asker, Task
-from fragua.corpus.aldea.patterns import PATTERNS, examples
+from fragua.corpus.aldea.patterns import drawn, examples
 
 HEADS = {
     "es": (
@@ -28,7 +28,7 @@ HEADS = {
 
 
 def task(asker: Asker) -> Task | None:
-    name = asker.rng.choice(("looked_up", *PATTERNS))
+    name = drawn(asker)
     made = examples(asker, name)
     if made is None:
         return None

@@ -29,11 +29,11 @@ def render(teller: Teller) -> str:
         if question is None:
             asked = teller.fill(teller.pick(*TEXT["asks"]), s=fact.subject)
             say(one, rng.choice(("", "openers", "openers")), asked)
-            say(two, rng.choice(("", "replies", "replies")), teller.statement(fact, 0.6))
+            say(two, rng.choice(("", "replies", "replies", "replies")), teller.statement(fact, 0.6))
         else:
             say(one, rng.choice(("", "openers", "openers", "openers")), question)
             told = teller.answer(fact) if rng.random() < 0.15 else teller.statement(fact, 0.6)
-            say(two, rng.choice(("", "replies", "replies")), told)
+            say(two, rng.choice(("", "replies", "replies", "replies")), told)
     if rng.random() < 0.7:
         say(one, "ends", "")
     return "\n".join(lines)

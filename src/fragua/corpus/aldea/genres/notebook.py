@@ -15,7 +15,7 @@ from fragua.corpus.aldea.grammar import listing, sentence
 from fragua.corpus.aldea.holdout import held_out
 from fragua.corpus.aldea.names import table
 from fragua.corpus.aldea.passages import passage
-from fragua.corpus.aldea.patterns import PATTERNS, examples
+from fragua.corpus.aldea.patterns import drawn, examples
 from fragua.corpus.aldea.relations import genre_text
 from fragua.corpus.aldea.slips import bare_letters, slip_key, spoilt
 from fragua.corpus.aldea.telling import Teller
@@ -205,7 +205,7 @@ def _patterns(teller: Teller) -> list[str]:
     asker = Asker(teller.world, teller.rng, teller.lang, for_exam=False, decks=teller.decks)
     title, made = _title(teller, "patterns"), None
     while made is None:
-        made = examples(asker, teller.rng.choice(list(PATTERNS)))
+        made = examples(asker, drawn(asker))
     shown, case, answer, joint = made
     return [title, ("; " if teller.rng.random() < 0.6 else joint).join([*shown, case + answer])]
 
@@ -221,6 +221,6 @@ PAGES: dict[str, tuple[Callable[[Teller], list[str]], int]] = {
     "dictation": (_dictation, 4),
     "clippings": (_clippings, 2),
     "copies": (_copies, 4),
-    "patterns": (_patterns, 7),
+    "patterns": (_patterns, 10),
 }
 """Page -> (its lines, how often it comes)."""
