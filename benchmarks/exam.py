@@ -23,8 +23,8 @@ from fragua.files import read_json, write_json
 RESULT = Path(__file__).parent / "results" / "exam.json"
 OTHER_WORLD = 1_000_000
 """Added to a seed it gives the world that the model has not read about."""
-FLOORS = {"assistant": 0.70, "assistant_family": 0.40}
-CEILINGS = {"neighbour": 0.30, "constant_family": 0.10, "echo_family": 0.10}
+FLOORS = {"assistant": 0.70, "assistant_family": 0.40, "arithmetic": 0.90, "facts_over_no_pretraining": 0.15}
+CEILINGS = {"neighbour": 0.30, "constant_family": 0.10, "echo_family": 0.10, "between_seeds": 0.03}
 SAME = ("epochs", "conversations", "batch_tokens", "learning_rate", "seed", "precision", "compile")
 """What the assistant that was never pretrained shares with the other, of fine-tuning's settings."""
 KEPT = ("accuracy", "by_kind", "by_language", "by_family", "by_family_and_language")
@@ -104,15 +104,25 @@ def unlearned(out: Path, seed: int) -> Path:
 
 
 def bounds(means: dict[str, Exam]) -> dict[str, bool]:
-    """What the exam promises: enough for whoever has learned, little for whoever has not."""
-    families = {name: [part["value"] for part in exam["by_family"].values()] for name, exam in means.items()}
+    """What the exam promises: enough for whoever has learned, little for whoever has not, and about the same in
+    every world."""
+    families = {
+        name: {family: part["value"] for family, part in exam["by_family"].items()}
+        for name, exam in means.items()
+    }
     overall = {name: exam["accuracy"]["value"] for name, exam in means.items()}
+    learned, seeds = families["assistant"], means["assistant"]["accuracy"]
+    gain = learned["facts"] - families["no_pretraining"]["facts"]
     return {
         "assistant": overall["assistant"] >= FLOORS["assistant"],
-        "assistant_family": min(families["assistant"]) >= FLOORS["assistant_family"],
+        "assistant_family": min(learned.values()) >= FLOORS["assistant_family"],
+        "arithmetic": learned["arithmetic"] >= FLOORS["arithmetic"],
+        "facts_over_no_pretraining": gain >= FLOORS["facts_over_no_pretraining"],
+        "between_seeds": max(seeds["high"] - seeds["value"], seeds["value"] - seeds["low"])
+        <= CEILINGS["between_seeds"],
         "neighbour": overall["neighbour"] < CEILINGS["neighbour"],
-        "constant_family": max(families["constant"]) <= CEILINGS["constant_family"],
-        "echo_family": max(families["echo"]) <= CEILINGS["echo_family"],
+        "constant_family": max(families["constant"].values()) <= CEILINGS["constant_family"],
+        "echo_family": max(families["echo"].values()) <= CEILINGS["echo_family"],
     }
 
 
