@@ -42,7 +42,7 @@ class Costs:
     neighbours_per_s: float = 4000.0  # conversations among which the exam's control looks for the nearest
     bytes_per_conversation: float = 302.0  # its marks included, and what stays empty of rows
     shards_bytes_per_s: float = 2.5e6  # text to token shards, at the start of pretraining
-    readied_per_s: float = 3500.0  # conversations to token shards, at the start of fine-tuning
+    readied_per_s: float = 2700.0  # conversations to token shards, at the start of fine-tuning
     align_share: float = 0.1  # of all, at most
     most_align_s: float = 150.0
     drawn_per_comparison: float = 80.0  # tokens, of all its answers

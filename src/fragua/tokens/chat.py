@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from fragua.errors import InputError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 Messages = Sequence[dict[str, Any]]
 Tools = Sequence[dict[str, Any]]
 
+_PRIVATE = re.compile("[\U000f0000-\U0010ffff]")
 FORM = 'a message is {"role": "user", "content": "…"}'
 
 
@@ -47,7 +49,7 @@ def encode_chat(
     Raises InputError as `Tokenizer.render` does, and for lone surrogates."""
     check_messages(messages)
     guard, opening, closing = _unused_characters((messages, tools, tokenizer.chat_template))
-    guarded = _guard(list(tokenizer.special_ids), guard)
+    guarded = _guard(tuple(tokenizer.special_ids), guard)
     marks = {OPEN_MARK: opening, CLOSE_MARK: closing}
     text = _render(
         tokenizer, _map_strings(messages, guarded), _map_strings(tools, guarded), add_generation_prompt, marks
@@ -55,7 +57,8 @@ def encode_chat(
     ids: list[int] = []
     trained: list[bool] = []
     writing = False
-    for piece in _pieces(text, [*tokenizer.special_ids, opening, closing]):
+    separators = _separators((*tokenizer.special_ids, opening, closing))
+    for piece in filter(None, separators.split(text)):
         if piece in marks.values():
             writing = piece == opening
             continue
@@ -140,10 +143,11 @@ def _render(
     return render_template(tokenizer.chat_template, specials | variables | marks)
 
 
-def _pieces(text: str, separators: list[str]) -> Iterator[str]:
-    """`text` cut at each separator, separators included, longest first; empty pieces left out."""
-    longest_first = sorted(separators, key=len, reverse=True)
-    return (piece for piece in re.split(f"({'|'.join(map(re.escape, longest_first))})", text) if piece)
+@lru_cache(64)
+def _separators(literals: tuple[str, ...]) -> re.Pattern[str]:
+    """Cuts a text at each of them, themselves included, longest first."""
+    longest_first = sorted(literals, key=len, reverse=True)
+    return re.compile(f"({'|'.join(map(re.escape, longest_first))})")
 
 
 def _unused_characters(inputs: Any) -> list[str]:
@@ -151,7 +155,7 @@ def _unused_characters(inputs: Any) -> list[str]:
     used: set[str] = set()
 
     def note(text: str) -> str:
-        used.update(character for character in text if character >= "\U000f0000")
+        used.update(_PRIVATE.findall(text))
         return text
 
     _map_strings(inputs, note)
@@ -159,7 +163,8 @@ def _unused_characters(inputs: Any) -> list[str]:
     return [next(free) for _ in range(3)]
 
 
-def _guard(literals: list[str], guard: str) -> Callable[[str], str]:
+@lru_cache(64)
+def _guard(literals: tuple[str, ...], guard: str) -> Callable[[str], str]:
     """A function that breaks every special literal in a text, and any beginning or end of one at the text's
     edges (which the template's own text might complete), by the guard character."""
     longest_first = sorted(literals, key=len, reverse=True)
