@@ -66,6 +66,16 @@ def test_a_few_conversations_are_learned_by_heart_and_the_answer_ends(base: Path
     assert ends == [tokenizer.turn_end_id, tokenizer.end_id]
 
 
+def test_of_many_conversations_only_the_first_are_read(base: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data.jsonl"
+    write_jsonl(data, [*conversations(), {"messages": "not read"}])
+    values = dict(model=base, data=data, steps=1, batch_tokens=256, compile="off")
+    with pytest.raises(InputError, match="data.jsonl:5"):
+        finetune(FinetuneSettings.parse(values), tmp_path / "all")
+    figures = finetune(FinetuneSettings.parse(values | {"conversations": 3}), tmp_path / "first")
+    assert figures["conversations"] == 3
+
+
 @pytest.mark.parametrize("frozen", ["float32", "int8"])
 def test_lora_learns_by_heart_beside_frozen_weights_and_its_model_is_whole(
     tiny_dir: Path, tmp_path: Path, frozen: str

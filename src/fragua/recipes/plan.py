@@ -27,9 +27,7 @@ class Costs:
     compile_s: float = 25.0
     again_s: float = 12.0  # to compile the same blocks once more, and all else that a training begins with
     finetune_gain: float = 1.12  # of fine-tuning's tokens a second over reading's: only replies are predicted
-    spare: float = (
-        1.25  # conversations written for each that is expected to be learned (settle_conversations)
-    )
+    spare: float = 1.25  # conversations written for each that is expected to be learned
     least_kept: float = 0.6  # of those that were expected, however late it is
     overhead: float = 0.06  # of training: evaluation, samples, checkpoints
     slack: float = 0.03  # of all: what goes wrong
@@ -305,9 +303,8 @@ def _share_out(recipe: Recipe, training_s: float, rate: float, vocab_size: int, 
     each = epochs * tokens_per_conversation(vocab_size, costs)
     dialled = given is None and recipe.finetune.epochs is None and recipe.adapt is None
     spare = costs.spare if dialled else 1.0
-    each_s = (
-        spare / costs.conversations_per_s + spare / costs.neighbours_per_s + finetune_s(1, each, rate, costs)
-    )
+    each_s = finetune_s(1, each, rate, costs)
+    each_s += spare / costs.conversations_per_s + spare / costs.neighbours_per_s
     wanted = _finetune_share(readable, costs) * training_s / each_s
     conversations = given or int(_clamp(wanted, 400, MOST_CONVERSATIONS))
     left = training_s - conversations * each_s
@@ -322,9 +319,8 @@ def _share_out(recipe: Recipe, training_s: float, rate: float, vocab_size: int, 
 
 def _finetune_share(readable: float, costs: Costs) -> float:
     """Of the time for training: the less, the fewer tokens can be read in it (docs/decisions/0007)."""
-    return _clamp(
-        1 - costs.enough_text / max(readable, 1.0), costs.least_finetune_share, costs.finetune_share
-    )
+    wanted = 1 - costs.enough_text / max(readable, 1.0)
+    return _clamp(wanted, costs.least_finetune_share, costs.finetune_share)
 
 
 def tokens_per_conversation(vocab_size: int, costs: Costs) -> float:

@@ -76,21 +76,19 @@ def settle_conversations(life: Life) -> Life:
     if plan.settled:
         return life
     done, costs = life.ledger.entries, COSTS.on(life.ledger.head["machine"])
-    spent = costs.start_s + sum(
-        entry.seconds for name, entry in done.items() if name not in ("finetune", *AFTER)
-    )
+    before = [entry.seconds for name, entry in done.items() if name not in ("finetune", *AFTER)]
     learned = done["pretrain"].figures
     rate = learned["tokens"] / learned["seconds"]
     slower = plan.estimates.tokens_per_s / rate
     rest = sum(slower * plan.estimates.seconds.get(name, 0.0) for name in AFTER)
-    left = 60 * life.recipe.minutes * (1 - costs.slack) - spent - rest - costs.again_s
+    left = 60 * life.recipe.minutes * (1 - costs.slack)
+    left -= costs.start_s + sum(before) + costs.again_s + rest
     expected = plan.finetune_conversations or plan.conversations
     each = plan.finetune_epochs * tokens_per_conversation(plan.vocab_size, costs)
     held = int(left / finetune_s(1, each, rate, costs))
     settled = max(int(costs.least_kept * expected), min(plan.conversations, held))
-    console.print(
-        f"finetune: {settled:,} conversations in the time that is left ({expected:,} were expected)"
-    )
+    told = f"{settled:,} conversations in the time that is left ({expected:,} were expected)"
+    console.print(f"finetune: {told}", highlight=False)
     plan = plan.model_copy(update={"finetune_conversations": settled, "settled": True})
     write_json(path, read_json(path) | {"plan": plan.model_dump(mode="json")})
     return replace(life, plan=plan)

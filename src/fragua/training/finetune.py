@@ -107,10 +107,8 @@ def finetune(
     """Fine-tunes on conversations (OpenAI messages, Alpaca or ShareGPT); resumes and raises as `pretrain` does."""
     out = Path(out)
     tokenizer = Tokenizer.load(settings.model)
-    weights, conversations = (
-        weights_digest(settings.model),
-        _conversations(settings.data, settings.conversations),
-    )
+    weights = weights_digest(settings.model)
+    conversations = _conversations(settings.data, settings.conversations)
     data = {"conversations": digest_file(settings.data), "model": weights}
     claim(out, "assistant", settings.model_dump(mode="json", exclude={"model", "data"}), data)
     if figures := finished_figures(out):
