@@ -70,7 +70,7 @@ def test_of_many_conversations_only_the_first_are_read(base: Path, tmp_path: Pat
     data = tmp_path / "data.jsonl"
     write_jsonl(data, [*conversations(), {"messages": "not read"}])
     values = dict(model=base, data=data, steps=1, batch_tokens=256, compile="off")
-    with pytest.raises(InputError, match="data.jsonl:5"):
+    with pytest.raises(InputError, match=r"data\.jsonl:5"):
         finetune(FinetuneSettings.parse(values), tmp_path / "all")
     figures = finetune(FinetuneSettings.parse(values | {"conversations": 3}), tmp_path / "first")
     assert figures["conversations"] == 3

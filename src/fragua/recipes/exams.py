@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,11 @@ def sit_origins_exam(model: Path, corpus: Path) -> dict[str, Any]:
     return (sit_exam if assistant else sit_base_exam)(model, corpus)
 
 
-def sit_exam(model: Path, corpus: Path) -> dict[str, Any]:
-    """What `run_exam` gives, `controls`, and `bits_per_byte` as above."""
+def sit_exam(model: Path, corpus: Path, learned: int | None = None) -> dict[str, Any]:
+    """What `run_exam` gives, `controls`, and `bits_per_byte` as above. `learned`: so many of the conversations."""
     items = read_exam(str(corpus / "exam.jsonl"))
     lm = LanguageModel.load(model)
-    known = read_conversations(corpus / "conversations.jsonl")
+    known = islice(read_conversations(corpus / "conversations.jsonl"), learned)
     return run_exam(lm, items) | {"controls": controls(items, known)} | _compression(lm, corpus)
 
 

@@ -37,7 +37,7 @@ class Costs:
     data_share: float = 0.05  # of all, at most
     corpus_epochs: float = 1.0  # times through the corpus, where so much can be written in time
     conversations_per_s: float = 4500.0
-    neighbours_per_s: float = 4000.0  # conversations among which the exam's control looks for the nearest
+    neighbours_per_s: float = 15000.0  # conversations among which the exam's control looks for the nearest
     bytes_per_conversation: float = 302.0  # its marks included, and what stays empty of rows
     shards_bytes_per_s: float = 2.5e6  # text to token shards, at the start of pretraining
     readied_per_s: float = 2700.0  # conversations to token shards, at the start of fine-tuning
@@ -221,7 +221,7 @@ def _plan_at(
         else {
             "exam_base": exam,
             "finetune": finetune_s(share.conversations, share.finetune_tokens, rate, costs) + again,
-            "exam": exam + share.written / costs.neighbours_per_s,
+            "exam": exam + share.conversations / costs.neighbours_per_s,
             **({"align": align_s} if recipe.align else {}),
             "talk": 2.0,
         }
@@ -304,7 +304,7 @@ def _share_out(recipe: Recipe, training_s: float, rate: float, vocab_size: int, 
     dialled = given is None and recipe.finetune.epochs is None and recipe.adapt is None
     spare = costs.spare if dialled else 1.0
     each_s = finetune_s(1, each, rate, costs)
-    each_s += spare / costs.conversations_per_s + spare / costs.neighbours_per_s
+    each_s += spare / costs.conversations_per_s + 1 / costs.neighbours_per_s
     wanted = _finetune_share(readable, costs) * training_s / each_s
     conversations = given or int(_clamp(wanted, 400, MOST_CONVERSATIONS))
     left = training_s - conversations * each_s

@@ -180,7 +180,7 @@ def examine_assistant(life: Life) -> dict[str, Any]:
     from fragua.recipes.exams import sit_exam
 
     corpus = life.out / "corpus"
-    result = sit_exam(life.out / "assistant", corpus)
+    result = sit_exam(life.out / "assistant", corpus, life.plan.finetune_conversations)
     return _examined(life, "assistant", result)
 
 
