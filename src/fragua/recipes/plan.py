@@ -38,7 +38,7 @@ class Costs:
     corpus_epochs: float = 1.0  # times through the corpus, where so much can be written in time
     conversations_per_s: float = 4500.0
     neighbours_per_s: float = 15000.0  # conversations among which the exam's control looks for the nearest
-    bytes_per_conversation: float = 302.0  # its marks included, and what stays empty of rows
+    bytes_per_conversation: float = 288.0  # its marks included, and what stays empty of rows
     shards_bytes_per_s: float = 2.5e6  # text to token shards, at the start of pretraining
     readied_per_s: float = 2700.0  # conversations to token shards, at the start of fine-tuning
     align_share: float = 0.1  # of all, at most

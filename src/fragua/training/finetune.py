@@ -18,6 +18,7 @@ from fragua.models.lora import Lora, adapt, load_adapter, merge, save_adapter
 from fragua.progress import console
 from fragua.settings import Settings
 from fragua.tokens.loader import Loader
+from fragua.tokens.packing import pack
 from fragua.tokens.prepare import tokenize_conversations
 from fragua.tokens.shards import Shards
 from fragua.tokens.tokenizer import Tokenizer
@@ -121,7 +122,7 @@ def finetune(
     context = model.config.context
     objective = NextToken(train, held_out, tokenizer, context, settings.seed, split_long=False)
     rows = max(1, settings.batch_tokens // context)
-    steps = settings.steps or max(1, math.ceil(settings.epochs * train.tokens / (rows * context * FILLED)))
+    steps = settings.steps or max(1, math.ceil(settings.epochs * _rows(train, context) / rows))
     training = settings.training(model.config.width, steps)
     announce("finetune", model.config, training)
     twin = share(model)
@@ -161,10 +162,14 @@ def finetune(
     return finish(out, model, tokenizer, "assistant", figures, lineage, ends)
 
 
-FILLED = 0.93
-"""The share of a row that packed conversations fill, about."""
 ADAPTER = "adapter"
 """Of a directory made with LoRA: its changes alone, in PEFT's format; its model has them merged."""
+
+
+def _rows(conversations: Shards, context: int) -> int:
+    """How many rows they fill, each packed once."""
+    lengths = [min(int(length), context) for length in conversations.lengths]
+    return sum(1 for _ in pack(lengths, context, split_long=False))
 
 
 def _in_int8(settings: FinetuneSettings, config: Stack) -> bool:
