@@ -210,8 +210,8 @@ def _plan_at(
     steps = max(MIN_STEPS if sizes.tokens is None else 1, round(tokens / batch_tokens))
     tokens = steps * batch_tokens
     pretrain_s = tokens / rate / (1 - costs.overhead) + shards
-    useful = _batch_tokens(share.finetune_tokens or tokens, sizes.context) // 2
-    finetune_batch = recipe.finetune.batch_tokens or max(sizes.context, useful)
+    useful = _batch_tokens(share.finetune_tokens or tokens, sizes.context)
+    finetune_batch = recipe.finetune.batch_tokens or useful
 
     seconds["corpus"] += share.written / costs.conversations_per_s
     seconds["pretrain"] = pretrain_s + compiling
