@@ -26,11 +26,11 @@ class Costs:
     report_s: float = 3.0
     compile_s: float = 25.0
     again_s: float = 12.0  # to compile the same blocks once more, and all else that a training begins with
-    finetune_gain: float = 1.12  # of fine-tuning's tokens a second over reading's: only replies are predicted
+    finetune_gain: float = 1.18  # of fine-tuning's tokens a second over reading's: only replies are predicted
     spare: float = 1.25  # conversations written for each that is expected to be learned
     least_kept: float = 0.6  # of those that were expected, however late it is
     overhead: float = 0.06  # of training: evaluation, samples, checkpoints
-    slack: float = 0.03  # of all: what goes wrong
+    slack: float = 0.02  # of all: what goes wrong
     finetune_share: float = 0.65  # of the time for training, at most, with all that conversations take
     least_finetune_share: float = 0.4
     enough_text: float = 3.0e6  # tokens that are read before conversations get more than their least share
