@@ -79,8 +79,7 @@ def settle_conversations(life: Life) -> Life:
     before = [entry.seconds for name, entry in done.items() if name not in ("finetune", *AFTER)]
     learned = done["pretrain"].figures
     rate = learned["tokens"] / learned["seconds"]
-    slower = plan.estimates.tokens_per_s / rate
-    rest = sum(slower * plan.estimates.seconds.get(name, 0.0) for name in AFTER)
+    rest = sum(plan.estimates.seconds.get(name, 0.0) for name in AFTER)
     left = 60 * life.recipe.minutes * (1 - costs.slack)
     left -= costs.start_s + sum(before) + costs.again_s + rest
     expected = plan.finetune_conversations or plan.conversations
