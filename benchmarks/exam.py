@@ -55,7 +55,7 @@ def main(
         "items": items,
         "seeds": lives,
         "means": means,
-        "bounds": bounds(means),
+        "bounds": bounds(means, len(lives)),
     }
 
 
@@ -103,23 +103,23 @@ def unlearned(out: Path, seed: int) -> Path:
     return made
 
 
-def bounds(means: dict[str, Exam]) -> dict[str, bool]:
+def bounds(means: dict[str, Exam], seeds: int) -> dict[str, bool]:
     """What the exam promises: enough for whoever has learned, little for whoever has not, and about the same in
-    every world."""
+    every world, of which three are needed to tell."""
     families = {
         name: {family: part["value"] for family, part in exam["by_family"].items()}
         for name, exam in means.items()
     }
     overall = {name: exam["accuracy"]["value"] for name, exam in means.items()}
-    learned, seeds = families["assistant"], means["assistant"]["accuracy"]
+    learned, mean = families["assistant"], means["assistant"]["accuracy"]
+    apart = max(mean["high"] - mean["value"], mean["value"] - mean["low"])
     gain = learned["facts"] - families["no_pretraining"]["facts"]
     return {
         "assistant": overall["assistant"] >= FLOORS["assistant"],
         "assistant_family": min(learned.values()) >= FLOORS["assistant_family"],
         "arithmetic": learned["arithmetic"] >= FLOORS["arithmetic"],
         "facts_over_no_pretraining": gain >= FLOORS["facts_over_no_pretraining"],
-        "between_seeds": max(seeds["high"] - seeds["value"], seeds["value"] - seeds["low"])
-        <= CEILINGS["between_seeds"],
+        "between_seeds": seeds >= 3 and apart <= CEILINGS["between_seeds"],
         "neighbour": overall["neighbour"] < CEILINGS["neighbour"],
         "constant_family": max(families["constant"].values()) <= CEILINGS["constant_family"],
         "echo_family": max(families["echo"].values()) <= CEILINGS["echo_family"],

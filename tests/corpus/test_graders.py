@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 import pytest
@@ -57,6 +58,11 @@ def test_whatever_stands_around_a_wrong_village_stays_wrong(village: str, before
     said = f"{before} {village} {after}"
     if grade(WHERE, [assistant(said)]):
         assert village == "Peñaluna"
+
+
+@given(st.text("aBzÁéíÓúüÑ¿¡«»—‘’ 9_-,.ßЖ"))
+def test_normal_form_is_the_same_however_accents_are_written(text: str) -> None:
+    assert normal(text) == normal(unicodedata.normalize("NFD", text))
 
 
 @given(st.text())

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from fragua.corpus.aldea.asking import Asker
 from fragua.corpus.aldea.names import table, with_a
-from fragua.corpus.aldea.wordbook import invented, kind_nouns, nouns
+from fragua.corpus.aldea.wordbook import invented, kind_nouns, kind_pairs, nouns
 
 ARROWS = (" → ", ": ", " = ", " -> ", " - ")
 COLOURS = {
@@ -59,9 +59,14 @@ def _words(asker: Asker, count: int) -> list[str]:
     return asker.rng.sample(nouns(asker.lang), count)
 
 
-def _shown(asker: Asker) -> int:
-    """How many examples there are."""
-    return asker.rng.randint(3, 5)
+def _many(asker: Asker) -> int:
+    """Three to five examples, and the case."""
+    return asker.rng.randint(4, 6)
+
+
+def _formed(asker: Asker, form: str) -> Pairs:
+    """Words, each in the place of {w}."""
+    return [(word, form.replace("{w}", word)) for word in _words(asker, _many(asker))]
 
 
 def _label(asker: Asker) -> str:
@@ -74,8 +79,7 @@ def _label(asker: Asker) -> str:
 
 def framed(asker: Asker) -> Pairs:
     """In some words: 'miel → busco miel', 'pan → busco pan'."""
-    frame = asker.rng.choice(FRAMES[asker.lang])
-    return [(word, frame.replace("{w}", word)) for word in _words(asker, _shown(asker) + 1)]
+    return _formed(asker, asker.rng.choice(FRAMES[asker.lang]))
 
 
 def marked(asker: Asker) -> Pairs:
@@ -86,20 +90,19 @@ def marked(asker: Asker) -> Pairs:
     if asker.rng.random() < 0.6:
         label = _label(asker)
         before, after = asker.rng.choice(((f"{label} ", ""), ("", f" {label}"), (f"{label}-", "")))
-    return [(word, f"{before}{word}{after}") for word in _words(asker, _shown(asker) + 1)]
+    return _formed(asker, f"{before}{{w}}{after}")
 
 
 def doubled(asker: Asker) -> Pairs:
     forms = ("{w} {w}", "{w}, {w}", "{w}-{w}", "{w}/{w}", "{w} + {w}", "{w} ({w})", "{w} & {w}")
-    form = asker.rng.choice((*forms, "{w} y {w}" if asker.lang == "es" else "{w} and {w}"))
-    return [(word, form.replace("{w}", word)) for word in _words(asker, _shown(asker) + 1)]
+    return _formed(asker, asker.rng.choice((*forms, "{w} y {w}" if asker.lang == "es" else "{w} and {w}")))
 
 
 def swapped(asker: Asker) -> Pairs:
     """Two words turned round, or only one of the two."""
     joint = asker.rng.choice((" ", ", ", " + ", "/"))
     chosen = asker.rng.choice(((1, 0), (0,), (1,)))
-    words = _words(asker, 2 * _shown(asker) + 2)
+    words = _words(asker, 2 * _many(asker))
     pairs = [words[at : at + 2] for at in range(0, len(words), 2)]
     return [(joint.join(pair), joint.join(pair[at] for at in chosen)) for pair in pairs]
 
@@ -127,14 +130,12 @@ def sorted_by_kind(asker: Asker) -> Pairs:
 
 
 def translated(asker: Asker) -> Pairs:
-    rows = asker.rng.sample(
-        [*table("names.toml")["species"], *table("names.toml")["ingredients"]], _shown(asker) + 1
-    )
-    return [(es, en) if asker.lang == "es" else (en, es) for es, en, _ in rows]
+    pairs = asker.rng.sample([*kind_pairs("species"), *kind_pairs("ingredients")], _many(asker))
+    return [(es, en) if asker.lang == "es" else (en, es) for es, en in pairs]
 
 
 def articled(asker: Asker) -> Pairs:
-    rows = asker.rng.sample(table("names.toml")["species"], _shown(asker) + 1)
+    rows = asker.rng.sample(table("names.toml")["species"], _many(asker))
     if asker.lang == "en":
         return [(en, with_a(en)) for _, en, _ in rows]
     articles = asker.rng.choice((("un", "una"), ("el", "la"), ("este", "esta")))
@@ -144,7 +145,7 @@ def articled(asker: Asker) -> Pairs:
 def counted(asker: Asker) -> Pairs:
     """One more, one less or ten more."""
     step = asker.rng.choice((1, -1, 10))
-    return [(str(n), str(n + step)) for n in asker.rng.sample(range(2, 90), _shown(asker) + 1)]
+    return [(str(n), str(n + step)) for n in asker.rng.sample(range(2, 90), _many(asker))]
 
 
 PATTERNS: dict[str, tuple[Callable[[Asker], Pairs], int]] = {
