@@ -8,13 +8,15 @@ import pytest
 import torch
 
 from fragua.errors import InputError
+from fragua.evaluation.perplexity import perplexity, read_texts
 from fragua.files import read_json, write_jsonl
 from fragua.inference.language_model import LanguageModel
 from fragua.models import Decoder, load_model
 from fragua.models.lora import WEIGHTS, load_adapter
-from fragua.tokens.prepare import tokenize_conversations
+from fragua.tokens.prepare import tokenize_conversations, tokenize_corpus
 from fragua.tokens.shards import Shards
 from fragua.tokens.tokenizer import Tokenizer
+from fragua.training.beside import Beside
 from fragua.training.finetune import FinetuneSettings, finetune
 from fragua.training.objectives import NextToken
 from fragua.training.pretrain import pretrain
@@ -168,3 +170,51 @@ def test_the_global_mean_is_over_tokens_not_over_micro_batches(base: Path, tmp_p
     assert len({part.tokens for part in parts}) > 1
     total = torch.stack([part.loss for part in parts]).sum() / sum(part.tokens for part in parts)
     torch.testing.assert_close(total, whole.loss / whole.tokens, atol=1e-4, rtol=1e-5)
+
+
+def test_texts_stand_between_conversations_in_their_share_and_go_on_where_they_stopped(
+    base: Path, tiny: Path, tmp_path: Path
+) -> None:
+    tokenizer = Tokenizer.load(base)
+    tokenize_conversations([row["messages"] for row in conversations()], tokenizer, tmp_path / "told")
+    tokenize_corpus(tiny / "corpus", tokenizer, tmp_path / "read")
+    told, read = Shards.open(tmp_path / "told"), Shards.open(tmp_path / "read")
+
+    def both() -> Beside:
+        learned = NextToken(told, told, tokenizer, 64, 0, split_long=False)
+        return Beside(learned, NextToken(read, read, tokenizer, 64, 0, split_long=True), 0.3, 1.0)
+
+    first = both()
+    batches = [first.batch(rows) for rows in (1, 2, 7, 10)]
+    alone = NextToken(told, told, tokenizer, 64, 0, split_long=False).batch(14)
+    spoken = {tuple(row) for row in alone.ids_BT}
+    texts = [sum(tuple(row) not in spoken for row in batch.rows.ids_BT) for batch in batches]
+    assert texts == [len(batch.rows.ids_BT) - batch.told for batch in batches] == [0, 0, 3, 3]
+    again = both()
+    again.batch(5)
+    state = first.state()
+    again.restore(state)
+    expected, found = first.batch(9), again.batch(9)
+    assert all((a == b).all() for a, b in zip(expected.rows, found.rows, strict=True))
+
+
+def test_what_texts_tell_is_forgotten_less_where_they_are_read_on(
+    base: Path, tiny: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data.jsonl"
+    write_jsonl(data, conversations() * 40)
+    values = dict(model=base, data=data, epochs=6, batch_tokens=256, learning_rate=0.01, compile="off")
+    left: dict[str, float] = {}
+    steps: dict[str, int] = {}
+    for name, more in {
+        "alone": {},
+        "beside": {"texts": tiny / "corpus", "texts_share": 0.25, "texts_weight": 1.0},
+    }.items():
+        steps[name] = finetune(FinetuneSettings.parse(values | more), tmp_path / name)["steps"]
+        lm = LanguageModel.load(tmp_path / name)
+        left[name] = perplexity(lm, read_texts(tiny / "corpus" / "validation.jsonl"))["bits_per_byte"]
+        assert lm.chat([{"role": "user", "content": "la forja"}], max_tokens=20).content == "canta"
+    assert left["beside"] < 0.7 * left["alone"]
+    assert steps["beside"] == pytest.approx(steps["alone"] / 0.75, abs=1), "no conversation is left out"
+    with pytest.raises(InputError, match="nowhere"):
+        finetune(FinetuneSettings.parse(values | {"texts": tmp_path / "nowhere"}), tmp_path / "none")

@@ -66,6 +66,19 @@ def finetune(
     conversations: Annotated[
         int | None, typer.Option(help="Chat: only so many, from the beginning of the file.")
     ] = None,
+    texts: Annotated[
+        Path | None,
+        typer.Option(
+            help="Chat: a corpus folder or file of texts to read on between conversations, so that what they tell "
+            "is not forgotten."
+        ),
+    ] = None,
+    texts_share: Annotated[
+        float | None, typer.Option(help="Chat: the share of rows that hold texts; 0.1.")
+    ] = None,
+    texts_weight: Annotated[
+        float | None, typer.Option(help="Chat: what a token of texts counts beside one of a reply; 0.1.")
+    ] = None,
     epochs: Annotated[
         float | None, typer.Option(help="Times through the data; chat 3, of labels derived.")
     ] = None,

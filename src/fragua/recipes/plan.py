@@ -112,6 +112,7 @@ class Plan(Settings):
     """False as long as `finetune_conversations` is a guess: it is settled when pretraining has shown how fast it is."""
     finetune_batch_tokens: int
     finetune_learning_rate: float | None
+    finetune_texts_share: float = 0.0
     comparisons: int = 0
     seed: int
     estimates: Estimates
@@ -255,6 +256,7 @@ def _plan_at(
         settled=share.written == share.conversations,
         finetune_batch_tokens=finetune_batch,
         finetune_learning_rate=recipe.finetune.learning_rate,
+        finetune_texts_share=texts_share(recipe),
         comparisons=comparisons,
         seed=recipe.seed,
         estimates=Estimates(
@@ -300,7 +302,7 @@ def _share_out(recipe: Recipe, training_s: float, rate: float, vocab_size: int, 
     if not recipe.corpus.aldea:
         return Share(readable, 0, 0, 0, 1)
     epochs = recipe.finetune.epochs or 1
-    each = epochs * tokens_per_conversation(vocab_size, costs)
+    each = epochs * tokens_per_conversation(vocab_size, costs, texts_share(recipe))
     dialled = given is None and recipe.finetune.epochs is None and recipe.adapt is None
     spare = costs.spare if dialled else 1.0
     each_s = finetune_s(1, each, rate, costs)
@@ -323,8 +325,14 @@ def _finetune_share(readable: float, costs: Costs) -> float:
     return _clamp(wanted, costs.least_finetune_share, costs.finetune_share)
 
 
-def tokens_per_conversation(vocab_size: int, costs: Costs) -> float:
-    return costs.bytes_per_conversation / expected_bytes_per_token(vocab_size)
+def texts_share(recipe: Recipe) -> float:
+    """Of fine-tuning's rows; a model that is adapted has read elsewhere."""
+    return 0.0 if recipe.adapt else recipe.finetune.texts_share
+
+
+def tokens_per_conversation(vocab_size: int, costs: Costs, texts: float) -> float:
+    """With what is read of texts beside it."""
+    return costs.bytes_per_conversation / expected_bytes_per_token(vocab_size) / (1 - texts)
 
 
 def _comparisons(recipe: Recipe, budget: float, rate: float, costs: Costs) -> tuple[int, float]:

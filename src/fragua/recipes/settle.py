@@ -83,8 +83,8 @@ def settle_conversations(life: Life) -> Life:
     left = 60 * life.recipe.minutes * (1 - costs.slack)
     left -= costs.start_s + sum(before) + costs.again_s + rest
     expected = plan.finetune_conversations or plan.conversations
-    each = plan.finetune_epochs * tokens_per_conversation(plan.vocab_size, costs)
-    held = int(left / finetune_s(1, each, rate, costs))
+    each = tokens_per_conversation(plan.vocab_size, costs, plan.finetune_texts_share)
+    held = int(left / finetune_s(1, plan.finetune_epochs * each, rate, costs))
     settled = max(int(costs.least_kept * expected), min(plan.conversations, held))
     told = f"{settled:,} conversations in the time that is left ({expected:,} were expected)"
     console.print(f"finetune: {told}", highlight=False)

@@ -19,6 +19,7 @@ FINETUNE_KEYS = (
     "finetune_conversations",
     "finetune_batch_tokens",
     "finetune_learning_rate",
+    "finetune_texts_share",
     "seed",
     "precision",
     "compile",
@@ -110,7 +111,7 @@ STAGES = (
                 else {}
             ),
         },
-        reads=(*_model("base"), "corpus/conversations.jsonl"),
+        reads=(*_model("base"), "corpus/conversations.jsonl", "corpus/train.jsonl"),
         work=work.make_assistant,
         writes=_model("assistant"),
         owns=("assistant",),

@@ -164,6 +164,8 @@ def make_assistant(life: Life) -> dict[str, Any]:
             "seed": plan.seed,
             "precision": plan.precision,
             "compile": plan.compile,
+            "texts": out / "corpus" if plan.finetune_texts_share else None,
+            "texts_share": plan.finetune_texts_share,
             **(chosen(life.recipe.adapt.model_dump(), LORA_KEYS) if life.recipe.adapt else {}),
         }
     )

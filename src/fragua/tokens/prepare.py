@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -19,24 +20,29 @@ from fragua.tokens.tokenizer import Tokenizer
 DOCUMENTS_A_BATCH = 512
 
 
-def tokenize_corpus(path: str | Path, tokenizer: Tokenizer, out: str | Path) -> dict[str, Any]:
+def tokenize_corpus(
+    path: str | Path, tokenizer: Tokenizer, out: str | Path, most_tokens: float = math.inf
+) -> dict[str, Any]:
     """Documents as shards, each ended by `<|endoftext|>`; returns the index.
 
     `path` is a JSONL file of rows `{"text": …}`, a corpus folder (its `train.jsonl`) or a text file (one
-    document). The index's `figures` hold `text_bytes` (UTF-8). Raises InputError naming the row without a
-    text, or with one that has no UTF-8 form."""
+    document). `most_tokens`: of the documents from the beginning on, as many as hold so many, in whole batches. The
+    index's `figures` hold `text_bytes` (UTF-8). Raises InputError naming the row without a text, or with one that has
+    no UTF-8 form."""
     end = tokenizer.end_id
     if end is None:
         raise InputError("this tokenizer has no end token", mend="name one as eos_token in its configuration")
     figures = {"text_bytes": 0}
-    texts = Texts(path)
+    texts, tokens = Texts(path), 0
 
     def documents() -> Iterator[list[int]]:
+        nonlocal tokens
         rows = texts.documents()
         with progress_bar("tokens", texts.path.stat().st_size, "B") as advance:
-            while batch := list(islice(rows, DOCUMENTS_A_BATCH)):
+            while tokens < most_tokens and (batch := list(islice(rows, DOCUMENTS_A_BATCH))):
                 size = sum(len(text.encode("utf-8")) for text in batch)
                 for ids in tokenizer.encode_batch(batch):
+                    tokens += len(ids) + 1
                     yield [*ids, end]
                 figures["text_bytes"] += size
                 advance(size)

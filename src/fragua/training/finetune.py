@@ -13,7 +13,7 @@ from fragua.corpus.conversations import read_conversations
 from fragua.errors import InputError
 from fragua.files import digest_file
 from fragua.models import Stack, load_model
-from fragua.models.calls import share
+from fragua.models.calls import share as shared
 from fragua.models.lora import Lora, adapt, load_adapter, merge, save_adapter
 from fragua.progress import console
 from fragua.settings import Settings
@@ -22,10 +22,11 @@ from fragua.tokens.packing import pack
 from fragua.tokens.prepare import tokenize_conversations
 from fragua.tokens.shards import Shards
 from fragua.tokens.tokenizer import Tokenizer
+from fragua.training.beside import Beside, open_texts, texts_digest
 from fragua.training.checkpoint import trained
 from fragua.training.directory import announce, claim, finish, finished_figures, parent, weights_digest
 from fragua.training.machine import device, memory_bytes
-from fragua.training.objectives import NextToken
+from fragua.training.objectives import NextToken, Objective
 from fragua.training.trainer import OnRow, Trainer, Training
 
 QUESTIONS = [{"lang": "es", "text": "Hola, ¿quién eres?"}, {"lang": "en", "text": "How much is 12 * 37?"}]
@@ -39,6 +40,12 @@ class FinetuneSettings(Settings):
     data: Path
     conversations: int | None = Field(default=None, gt=1)
     """Only so many, from the beginning of the file."""
+    texts: Path | None = None
+    """Texts that are read on between conversations, so that what they tell is not forgotten (docs/decisions/0024)."""
+    texts_share: float = Field(default=0.1, ge=0, lt=1)
+    """Of the rows, where there are texts."""
+    texts_weight: float = Field(default=0.1, gt=0)
+    """What a token of the texts counts beside one of a reply."""
     epochs: float = Field(default=3.0, gt=0)
     steps: int | None = Field(default=None, gt=0)
     """Instead of epochs."""
@@ -110,8 +117,8 @@ def finetune(
     tokenizer = Tokenizer.load(settings.model)
     weights = weights_digest(settings.model)
     conversations = _conversations(settings.data, settings.conversations)
-    data = {"conversations": digest_file(settings.data), "model": weights}
-    claim(out, "assistant", settings.model_dump(mode="json", exclude={"model", "data"}), data)
+    data = {"conversations": digest_file(settings.data), "model": weights, **texts_digest(settings.texts)}
+    claim(out, "assistant", settings.model_dump(mode="json", exclude={"model", "data", "texts"}), data)
     if figures := finished_figures(out):
         return figures
     train, held_out = _shards(conversations, tokenizer, out / "shards")
@@ -120,12 +127,18 @@ def finetune(
         adapt(model, settings.lora, settings.seed, int8=_in_int8(settings, model.config))
     model = model.to(device())
     context = model.config.context
-    objective = NextToken(train, held_out, tokenizer, context, settings.seed, split_long=False)
+    learned = NextToken(train, held_out, tokenizer, context, settings.seed, split_long=False)
+    share = settings.texts_share if settings.texts else 0.0
     rows = max(1, settings.batch_tokens // context)
-    steps = settings.steps or max(1, math.ceil(settings.epochs * _rows(train, context) / rows))
+    steps = settings.steps or max(1, math.ceil(settings.epochs * _rows(train, context) / (1 - share) / rows))
+    objective: Objective = learned
+    if settings.texts and share:
+        texts = open_texts(settings.texts, share * steps * rows * context, tokenizer, out)
+        read = NextToken(texts, texts, tokenizer, context, settings.seed, split_long=True)
+        objective = Beside(learned, read, share, settings.texts_weight)
     training = settings.training(model.config.width, steps)
     announce("finetune", model.config, training)
-    twin = share(model)
+    twin = shared(model)
 
     def sample() -> list[dict[str, Any]]:
         from fragua.inference.language_model import LanguageModel
@@ -142,10 +155,10 @@ def finetune(
     trainer = Trainer(
         model, objective, training, out, label="finetune", sample=sample, on_step=on_step, on_sample=on_sample
     )
-    assert isinstance(objective.loader, Loader), "conversations are packed"
+    assert isinstance(learned.loader, Loader), "conversations are packed"
     figures = trainer.run() | {"conversations": len(train) + len(held_out)}
     for what in ("truncated", "dropped"):
-        if number := objective.loader.counts[what]:
+        if number := learned.loader.counts[what]:
             console.print(
                 f"finetune: {number} conversations longer than {context} tokens {what}", style="yellow"
             )

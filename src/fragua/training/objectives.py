@@ -82,12 +82,16 @@ class NextToken:
 
     def loss(self, model: Decoder, batch: Batch) -> LossSum:
         device = model.head.weight.device
-        ids_BT, targets_BT, documents_BT = (
-            torch.from_numpy(part).to(device) for part in (batch.ids_BT, batch.targets_BT, batch.documents_BT)
+        ids_BT, documents_BT = (
+            torch.from_numpy(part).to(device) for part in (batch.ids_BT, batch.documents_BT)
         )
-        x_BTD = model.hidden(ids_BT, documents(documents_BT))
-        loss = chunked_cross_entropy(x_BTD.flatten(0, 1), model.head.weight, targets_BT.flatten())
-        counted = batch.targets_BT[batch.targets_BT != IGNORE]
+        return self.summed(model, model.hidden(ids_BT, documents(documents_BT)), batch.targets_BT)
+
+    def summed(self, model: Decoder, x_BTD: Tensor, targets_BT: np.ndarray) -> LossSum:
+        """The loss of the head's logits at states x."""
+        wanted_N = torch.from_numpy(targets_BT).to(x_BTD.device).flatten()
+        loss = chunked_cross_entropy(x_BTD.flatten(0, 1), model.head.weight, wanted_N)
+        counted = targets_BT[targets_BT != IGNORE]
         return LossSum(loss, counted.size, {"bytes": float(self.bytes_V[counted].sum())})
 
     def validation(self, rows: int) -> Iterator[Batch]:
