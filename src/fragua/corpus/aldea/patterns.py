@@ -94,7 +94,17 @@ def marked(asker: Asker) -> Pairs:
 
 
 def doubled(asker: Asker) -> Pairs:
-    forms = ("{w} {w}", "{w}, {w}", "{w}-{w}", "{w}/{w}", "{w} + {w}", "{w} ({w})", "{w} & {w}")
+    forms = (
+        "{w} {w}",
+        "{w}, {w}",
+        "{w}-{w}",
+        "{w}/{w}",
+        "{w} + {w}",
+        "{w} ({w})",
+        "{w} & {w}",
+        "{w} | {w}",
+        "{w}_{w}",
+    )
     return _formed(asker, asker.rng.choice((*forms, "{w} y {w}" if asker.lang == "es" else "{w} and {w}")))
 
 
