@@ -74,7 +74,7 @@ def finetune(
         ),
     ] = None,
     texts_share: Annotated[
-        float | None, typer.Option(help="Chat: the share of rows that hold texts; 0.1.")
+        float | None, typer.Option(help="Chat: the share of rows that hold texts; 0.05.")
     ] = None,
     texts_weight: Annotated[
         float | None, typer.Option(help="Chat: what a token of texts counts beside one of a reply; 0.1.")

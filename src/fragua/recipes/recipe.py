@@ -75,7 +75,7 @@ class FinetunePart(Settings):
     epochs: int | None = Field(default=None, ge=1, le=100)
     batch_tokens: int | None = Field(default=None, ge=256)
     learning_rate: float | None = Field(default=None, gt=0, lt=1)
-    texts_share: float = Field(default=0.1, ge=0, lt=1)
+    texts_share: float = Field(default=0.0, ge=0, lt=1)
     """Of the rows: the corpus's texts, read on between conversations. A model that is adapted reads none."""
 
 

@@ -42,7 +42,7 @@ class FinetuneSettings(Settings):
     """Only so many, from the beginning of the file."""
     texts: Path | None = None
     """Texts that are read on between conversations, so that what they tell is not forgotten (docs/decisions/0024)."""
-    texts_share: float = Field(default=0.1, ge=0, lt=1)
+    texts_share: float = Field(default=0.05, ge=0, lt=1)
     """Of the rows, where there are texts."""
     texts_weight: float = Field(default=0.1, gt=0)
     """What a token of the texts counts beside one of a reply."""
