@@ -61,7 +61,6 @@ class Beside:
         if batch.told < len(x_BTD) and told.tokens:
             read = self.texts.summed(model, x_BTD[batch.told :], rows.targets_BT[batch.told :])
             told.aside = self.weight * read.loss / told.tokens
-            told.metrics["texts_loss"] = told.tokens * read.loss.item() / read.tokens
         return told
 
     def validation(self, rows: int) -> Iterator[Mixed]:
