@@ -256,7 +256,7 @@ def _plan_at(
         settled=share.written == share.conversations,
         finetune_batch_tokens=finetune_batch,
         finetune_learning_rate=recipe.finetune.learning_rate,
-        finetune_texts_share=texts_share(recipe),
+        finetune_texts_share=recipe.texts_share,
         comparisons=comparisons,
         seed=recipe.seed,
         estimates=Estimates(
@@ -302,7 +302,7 @@ def _share_out(recipe: Recipe, training_s: float, rate: float, vocab_size: int, 
     if not recipe.corpus.aldea:
         return Share(readable, 0, 0, 0, 1)
     epochs = recipe.finetune.epochs or 1
-    each = epochs * tokens_per_conversation(vocab_size, costs, texts_share(recipe))
+    each = epochs * tokens_per_conversation(vocab_size, costs, recipe.texts_share)
     dialled = given is None and recipe.finetune.epochs is None and recipe.adapt is None
     spare = costs.spare if dialled else 1.0
     each_s = finetune_s(1, each, rate, costs)
@@ -323,11 +323,6 @@ def _finetune_share(readable: float, costs: Costs) -> float:
     """Of the time for training: the less, the fewer tokens can be read in it (docs/decisions/0007)."""
     wanted = 1 - costs.enough_text / max(readable, 1.0)
     return _clamp(wanted, costs.least_finetune_share, costs.finetune_share)
-
-
-def texts_share(recipe: Recipe) -> float:
-    """Of fine-tuning's rows; a model that is adapted has read elsewhere."""
-    return 0.0 if recipe.adapt else recipe.finetune.texts_share
 
 
 def tokens_per_conversation(vocab_size: int, costs: Costs, texts: float) -> float:

@@ -140,6 +140,11 @@ class Recipe(Settings):
     talk: TalkPart = TalkPart()
     adapt: AdaptPart | None = None
 
+    @property
+    def texts_share(self) -> float:
+        """Of fine-tuning's rows; a model that is adapted has read elsewhere."""
+        return 0.0 if self.adapt else self.finetune.texts_share
+
 
 def builtin_names() -> list[str]:
     return sorted(path.stem for path in BUILTIN.glob("*.toml"))

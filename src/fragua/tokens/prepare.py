@@ -33,11 +33,10 @@ def tokenize_corpus(
     if end is None:
         raise InputError("this tokenizer has no end token", mend="name one as eos_token in its configuration")
     figures = {"text_bytes": 0}
-    texts, tokens = Texts(path), 0
+    texts = Texts(path)
 
     def documents() -> Iterator[list[int]]:
-        nonlocal tokens
-        rows = texts.documents()
+        rows, tokens = texts.documents(), 0
         with progress_bar("tokens", texts.path.stat().st_size, "B") as advance:
             while tokens < most_tokens and (batch := list(islice(rows, DOCUMENTS_A_BATCH))):
                 size = sum(len(text.encode("utf-8")) for text in batch)

@@ -7,18 +7,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from fragua.files import digest_file
 from fragua.models import Decoder
-from fragua.models.visibility import documents
 from fragua.tokens.loader import Batch
 from fragua.tokens.prepare import tokenize_corpus
 from fragua.tokens.shards import Shards
 from fragua.tokens.sources import Texts
 from fragua.tokens.tokenizer import Tokenizer
 from fragua.training.cross_entropy import IGNORE
-from fragua.training.objectives import LossSum, NextToken
+from fragua.training.objectives import LossSum, NextToken, states
 
 SHARDS = "shards/texts"
 """Goes with the other shards at the end."""
@@ -33,7 +31,8 @@ class Mixed(NamedTuple):
 class Beside:
     """Rows of conversations, and this share of rows of texts behind them: pretraining data injected into fine-tuning
     (Bethune et al. 2025, 2502.06042). A token of texts counts `weight` tokens of a reply: texts can't be told
-    beforehand as replies can, so their losses would drown those. What is told as the loss is the replies' own."""
+    beforehand as replies can, so their losses would drown those. What is told as the loss is the replies' own. Both go
+    through in one batch of one shape, for which the blocks are compiled."""
 
     def __init__(self, conversations: NextToken, texts: NextToken, share: float, weight: float):
         self.conversations, self.texts, self.share, self.weight = conversations, texts, share, weight
@@ -52,14 +51,10 @@ class Beside:
         return int((batch.rows.targets_BT[: batch.told] != IGNORE).sum())
 
     def loss(self, model: Decoder, batch: Mixed) -> LossSum:
-        rows, device = batch.rows, model.head.weight.device
-        ids_BT, documents_BT = (
-            torch.from_numpy(part).to(device) for part in (rows.ids_BT, rows.documents_BT)
-        )
-        x_BTD = model.hidden(ids_BT, documents(documents_BT))
-        told = self.conversations.summed(model, x_BTD[: batch.told], rows.targets_BT[: batch.told])
-        if batch.told < len(x_BTD) and told.tokens:
-            read = self.texts.summed(model, x_BTD[batch.told :], rows.targets_BT[batch.told :])
+        x_BTD, targets_BT, at = states(model, batch.rows), batch.rows.targets_BT, batch.told
+        told = self.conversations.summed(model, x_BTD[:at], targets_BT[:at])
+        if at < len(x_BTD) and told.tokens:
+            read = self.texts.summed(model, x_BTD[at:], targets_BT[at:])
             told.aside = self.weight * read.loss / told.tokens
         return told
 

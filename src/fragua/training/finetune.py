@@ -13,7 +13,7 @@ from fragua.corpus.conversations import read_conversations
 from fragua.errors import InputError
 from fragua.files import digest_file
 from fragua.models import Stack, load_model
-from fragua.models.calls import share as shared
+from fragua.models.calls import share
 from fragua.models.lora import Lora, adapt, load_adapter, merge, save_adapter
 from fragua.progress import console
 from fragua.settings import Settings
@@ -128,17 +128,19 @@ def finetune(
     model = model.to(device())
     context = model.config.context
     learned = NextToken(train, held_out, tokenizer, context, settings.seed, split_long=False)
-    share = settings.texts_share if settings.texts else 0.0
+    read_share = settings.texts_share if settings.texts else 0.0
     rows = max(1, settings.batch_tokens // context)
-    steps = settings.steps or max(1, math.ceil(settings.epochs * _rows(train, context) / (1 - share) / rows))
+    steps = settings.steps or max(
+        1, math.ceil(settings.epochs * _rows(train, context) / (1 - read_share) / rows)
+    )
     objective: Objective = learned
-    if settings.texts and share:
-        texts = open_texts(settings.texts, share * steps * rows * context, tokenizer, out)
+    if settings.texts and read_share:
+        texts = open_texts(settings.texts, read_share * steps * rows * context, tokenizer, out)
         read = NextToken(texts, texts, tokenizer, context, settings.seed, split_long=True)
-        objective = Beside(learned, read, share, settings.texts_weight)
+        objective = Beside(learned, read, read_share, settings.texts_weight)
     training = settings.training(model.config.width, steps)
     announce("finetune", model.config, training)
-    twin = shared(model)
+    twin = share(model)
 
     def sample() -> list[dict[str, Any]]:
         from fragua.inference.language_model import LanguageModel

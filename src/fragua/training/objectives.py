@@ -48,6 +48,13 @@ class Objective(Protocol):
     def restore(self, state: dict[str, Any]) -> None: ...
 
 
+def states(model: Decoder, batch: Batch) -> Tensor:
+    """What the head reads, [B, T, D]; no token sees another document."""
+    device = model.head.weight.device
+    ids_BT, documents_BT = (torch.from_numpy(part).to(device) for part in (batch.ids_BT, batch.documents_BT))
+    return model.hidden(ids_BT, documents(documents_BT))
+
+
 class NextToken:
     """Next-token prediction inside each packed document: pretraining, and fine-tuning where the shards carry a mask."""
 
@@ -81,11 +88,7 @@ class NextToken:
         return int((batch.targets_BT != IGNORE).sum())
 
     def loss(self, model: Decoder, batch: Batch) -> LossSum:
-        device = model.head.weight.device
-        ids_BT, documents_BT = (
-            torch.from_numpy(part).to(device) for part in (batch.ids_BT, batch.documents_BT)
-        )
-        return self.summed(model, model.hidden(ids_BT, documents(documents_BT)), batch.targets_BT)
+        return self.summed(model, states(model, batch), batch.targets_BT)
 
     def summed(self, model: Decoder, x_BTD: Tensor, targets_BT: np.ndarray) -> LossSum:
         """The loss of the head's logits at states x."""
