@@ -1,11 +1,12 @@
 """What does each stage teach, and does the exam hold against tricks?
 
 For each seed a whole life in a world of its own: the exam of the base model with four examples, of the assistant, and
-of the same conversations learned from fresh weights, without pretraining; beside them the best constant answer, the
-echo, and a copy of the most similar conversation. At last the assistant sits the exam of a world it has never read
-about: its abilities should hold there, the facts cannot. What is finished is not done again; a started life goes on.
+of the same conversations learned from fresh weights, without any text, before them or between; beside them the best
+constant answer, the echo, and a copy of the most similar conversation. At last the assistant sits the exam of a world
+it has never read about: its abilities should hold there, the facts cannot. What is finished is not done again; a
+started life goes on.
 
-    python benchmarks/exam.py --seeds 4 5 6 --minutes 15 --items 1500
+    python benchmarks/exam.py --seeds 7 8 9 --minutes 15 --items 1500
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ Exam = dict[str, Any]
 
 
 def main(
-    seeds: tuple[int, ...] = (4, 5, 6),
+    seeds: tuple[int, ...] = (7, 8, 9),
     minutes: float | None = None,
     recipe: str = "laptop",
     items: int = 600,
@@ -155,7 +156,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seeds", type=int, nargs="+", default=[4, 5, 6])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[7, 8, 9])
     parser.add_argument("--minutes", type=float, help="time of each life; by default the recipe's")
     parser.add_argument("--recipe", default="laptop")
     parser.add_argument("--items", type=int, default=600)

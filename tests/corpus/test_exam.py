@@ -15,7 +15,8 @@ from fragua.corpus.aldea.asking import ExamItem, assistant
 from fragua.corpus.aldea.entities import LANGS, World
 from fragua.corpus.aldea.exam import exam_items, grade, item_from_json, item_to_json, wilson
 from fragua.corpus.aldea.graders.text import normal
-from fragua.corpus.aldea.holdout import held_out, pair_key
+from fragua.corpus.aldea.holdout import held_fact, held_out, pair_key
+from fragua.corpus.aldea.parsing import claims
 from fragua.corpus.aldea.telling import Decks
 from fragua.corpus.aldea.world import build_world
 from fragua.corpus.aldea.write import conversation_rows, documents
@@ -128,6 +129,15 @@ def test_held_out_facts_and_people_are_absent_from_conversations(
     assert len(held) > 20
     for item in held:
         assert normal(item.gold[-1]["content"]) not in said, item.question
+    facts = {(fact.relation, fact.subject, fact.object) for fact in world.all_facts if held_fact(fact)}
+    told = [
+        claim
+        for row in rows
+        for message in row["messages"]
+        if message["role"] == "assistant"
+        for claim in claims(message["content"], row["lang"], world)
+    ]
+    assert len(told) > 1000 and facts.isdisjoint(told)
     text = " ".join(said)
     strangers = [p for p in world.strangers if held_out(p.id, 4)]
     assert strangers and not any(f" {normal(p.es.full)} " in text for p in strangers)

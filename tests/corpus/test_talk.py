@@ -12,7 +12,7 @@ from fragua.corpus.aldea.entities import LANGS
 from fragua.corpus.aldea.exam import grade
 from fragua.corpus.aldea.graders.text import normal
 from fragua.corpus.aldea.names import table
-from fragua.corpus.aldea.telling import Decks
+from fragua.corpus.aldea.telling import Decks, every
 from fragua.corpus.aldea.world import build_world
 
 TALK = table("talk.toml")
@@ -43,6 +43,15 @@ def test_no_question_belongs_to_two_intents(lang: str) -> None:
         for q in row[f"q_{lang}"]
     ]
     assert len(asked) == len(set(asked)) and all(asked)
+
+
+@pytest.mark.parametrize("lang", LANGS)
+@pytest.mark.parametrize("name", ["talk.toml", "unknown.toml"])
+def test_what_is_put_together_afresh_is_no_question_of_the_exam(name: str, lang: str) -> None:
+    rows = table(name).values()
+    asked = {normal(question) for row in rows for question in row[f"q_{lang}"]}
+    made = [normal(text) for row in rows for form in row.get(f"forms_{lang}", []) for text in every(form)]
+    assert len(made) > 300 and asked.isdisjoint(made)
 
 
 @pytest.mark.parametrize("lang", LANGS)

@@ -16,7 +16,7 @@ from fragua.models.lora import WEIGHTS, load_adapter
 from fragua.tokens.prepare import tokenize_conversations, tokenize_corpus
 from fragua.tokens.shards import Shards
 from fragua.tokens.tokenizer import Tokenizer
-from fragua.training.beside import Beside
+from fragua.training.beside import Beside, open_texts
 from fragua.training.finetune import FinetuneSettings, finetune
 from fragua.training.objectives import NextToken
 from fragua.training.pretrain import pretrain
@@ -218,3 +218,15 @@ def test_what_texts_tell_is_forgotten_less_where_they_are_read_on(
     assert steps["beside"] == pytest.approx(steps["alone"] / 0.75, abs=1), "no conversation is left out"
     with pytest.raises(InputError, match="nowhere"):
         finetune(FinetuneSettings.parse(values | {"texts": tmp_path / "nowhere"}), tmp_path / "none")
+
+
+def test_only_texts_of_the_named_genres_are_read(base: Path, tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "data.jsonl", conversations() * 40)
+    rows = [{"text": "la forja canta", "genre": "songs"}, {"text": "el hierro duerme", "genre": "news"}]
+    texts, tokenizer = tmp_path / "texts.jsonl", Tokenizer.load(base)
+    write_jsonl(texts, rows * 30)
+    read = open_texts(texts, ["news", "diaries"], 1000, tokenizer, tmp_path)
+    assert {tokenizer.decode(read[at].ids[:-1].tolist()) for at in range(len(read))} == {"el hierro duerme"}
+    values = dict(model=base, data=tmp_path / "data.jsonl", texts=texts, texts_genres=["opera"])
+    with pytest.raises(InputError, match="no text is of the genre opera"):
+        finetune(FinetuneSettings.parse(values), tmp_path / "opera")

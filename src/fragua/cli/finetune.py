@@ -76,6 +76,10 @@ def finetune(
     texts_share: Annotated[
         float | None, typer.Option(help="Chat: the share of rows that hold texts; 0.05.")
     ] = None,
+    texts_genres: Annotated[
+        list[str] | None,
+        typer.Option(help="Chat: only texts of this genre; may be repeated; all if not given."),
+    ] = None,
     texts_weight: Annotated[
         float | None, typer.Option(help="Chat: what a token of texts counts beside one of a reply; 0.1.")
     ] = None,

@@ -26,7 +26,7 @@ class Costs:
     report_s: float = 3.0
     compile_s: float = 25.0
     again_s: float = 12.0  # to compile the same blocks once more, and all else that a training begins with
-    finetune_gain: float = 1.18  # of fine-tuning's tokens a second over reading's: only replies are predicted
+    finetune_gain: float = 1.22  # of fine-tuning's tokens a second over reading's: only replies are predicted
     spare: float = 1.25  # conversations written for each that is expected to be learned
     least_kept: float = 0.6  # of those that were expected, however late it is
     overhead: float = 0.06  # of training: evaluation, samples, checkpoints
@@ -41,7 +41,7 @@ class Costs:
     bytes_per_conversation: float = 288.0  # its marks included, and what stays empty of rows
     shards_bytes_per_s: float = 2.5e6  # text to token shards, at the start of pretraining
     readied_per_s: float = 2700.0  # conversations to token shards, at the start of fine-tuning
-    align_share: float = 0.1  # of all, at most
+    align_share: float = 0.08  # of all, at most
     most_align_s: float = 150.0
     drawn_per_comparison: float = 80.0  # tokens, of all its answers
     read_per_comparison: float = 1250.0  # tokens, of all its pairs: reference and replay too

@@ -77,6 +77,10 @@ class FinetunePart(Settings):
     learning_rate: float | None = Field(default=None, gt=0, lt=1)
     texts_share: float = Field(default=0.0, ge=0, lt=1)
     """Of the rows: the corpus's texts, read on between conversations. A model that is adapted reads none."""
+    texts_genres: list[str] = Field(default_factory=list)
+    """Only these; none: all."""
+    texts_weight: float = Field(default=0.1, gt=0)
+    """What a token of them counts beside one of a reply."""
 
 
 class AdaptPart(Settings):

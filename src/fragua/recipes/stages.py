@@ -51,6 +51,15 @@ def _corpus_settings(life: Life) -> object:
     return settings | own | {"files": [identity(file) for file in find_files(given.sources)]}
 
 
+def _finetune_settings(life: Life) -> object:
+    settings = work.chosen(life.plan.model_dump(mode="json"), FINETUNE_KEYS)
+    if life.plan.finetune_texts_share:
+        settings |= work.chosen(life.recipe.finetune.model_dump(mode="json"), work.TEXTS_KEYS)
+    if life.recipe.adapt:
+        settings |= work.chosen(life.recipe.adapt.model_dump(mode="json"), work.LORA_KEYS)
+    return settings
+
+
 def _origin_settings(life: Life) -> object:
     from fragua.training.directory import weights_digest
 
@@ -103,14 +112,7 @@ STAGES = (
     ),
     Stage(
         name="finetune",
-        settings=lambda life: {
-            **work.chosen(life.plan.model_dump(mode="json"), FINETUNE_KEYS),
-            **(
-                work.chosen(life.recipe.adapt.model_dump(mode="json"), work.LORA_KEYS)
-                if life.recipe.adapt
-                else {}
-            ),
-        },
+        settings=_finetune_settings,
         reads=(*_model("base"), "corpus/conversations.jsonl", "corpus/train.jsonl"),
         work=work.make_assistant,
         writes=_model("assistant"),

@@ -33,6 +33,7 @@ PRETRAIN_KEYS = (
     "sample_every",
 )
 GIVEN_KEYS = ("rows", "weight_decay", "dropout", "keep_best", "copying_steps")
+TEXTS_KEYS = ("texts_genres", "texts_weight")
 LORA_KEYS = ("lora_rank", "lora_alpha", "lora_dropout", "frozen")
 
 
@@ -166,6 +167,7 @@ def make_assistant(life: Life) -> dict[str, Any]:
             "compile": plan.compile,
             "texts": out / "corpus" if plan.finetune_texts_share else None,
             "texts_share": plan.finetune_texts_share,
+            **chosen(life.recipe.finetune.model_dump(), TEXTS_KEYS),
             **(chosen(life.recipe.adapt.model_dump(), LORA_KEYS) if life.recipe.adapt else {}),
         }
     )

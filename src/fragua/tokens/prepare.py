@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,19 +21,23 @@ DOCUMENTS_A_BATCH = 512
 
 
 def tokenize_corpus(
-    path: str | Path, tokenizer: Tokenizer, out: str | Path, most_tokens: float = math.inf
+    path: str | Path,
+    tokenizer: Tokenizer,
+    out: str | Path,
+    most_tokens: float = math.inf,
+    genres: Collection[str] = (),
 ) -> dict[str, Any]:
     """Documents as shards, each ended by `<|endoftext|>`; returns the index.
 
     `path` is a JSONL file of rows `{"text": …}`, a corpus folder (its `train.jsonl`) or a text file (one
-    document). `most_tokens`: of the documents from the beginning on, as many as hold so many, in whole batches. The
-    index's `figures` hold `text_bytes` (UTF-8). Raises InputError naming the row without a text, or with one that has
-    no UTF-8 form."""
+    document). `most_tokens`: of the documents from the beginning on, as many as hold so many, in whole batches;
+    `genres`: only rows of one of these. The index's `figures` hold `text_bytes` (UTF-8). Raises InputError naming the
+    row without a text, or with one that has no UTF-8 form."""
     end = tokenizer.end_id
     if end is None:
         raise InputError("this tokenizer has no end token", mend="name one as eos_token in its configuration")
     figures = {"text_bytes": 0}
-    texts = Texts(path)
+    texts = Texts(path, genres)
 
     def documents() -> Iterator[list[int]]:
         rows, tokens = texts.documents(), 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,9 +27,9 @@ class Texts:
 
     Iterating raises InputError naming the row or byte that is not a text."""
 
-    def __init__(self, path: str | Path):
-        """`path` is a file, or a corpus folder, of which `train.jsonl` is read."""
-        self.path = Path(path)
+    def __init__(self, path: str | Path, genres: Collection[str] = ()):
+        """`path` is a file, or a corpus folder, of which `train.jsonl` is read. `genres`: only rows of one of these."""
+        self.path, self.genres = Path(path), genres
         if self.path.is_dir():
             self.path /= "train.jsonl"
         if not self.path.is_file():
@@ -50,6 +50,8 @@ class Texts:
 
     def _rows(self) -> Iterator[Text]:
         for number, row in read_jsonl(self.path):
+            if self.genres and row.get("genre") not in self.genres:
+                continue
             place, lang = f"{self.path}:{number}", str(row.get("lang") or UNKNOWN_LANGUAGE)
             if "text" not in row and "source" in row:
                 source, target, _ = pair_of(row, place)

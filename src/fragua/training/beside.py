@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from fragua.errors import InputError
 from fragua.files import digest_file
 from fragua.models import Decoder
 from fragua.tokens.loader import Batch
@@ -78,9 +79,15 @@ def texts_digest(texts: Path | None) -> dict[str, str]:
     return {"texts": digest_file(Texts(texts).path)} if texts else {}
 
 
-def open_texts(texts: Path, most_tokens: float, tokenizer: Tokenizer, out: Path) -> Shards:
-    """The texts' tokens, made once: of the documents from the beginning on, as many as hold so many."""
+def open_texts(
+    texts: Path, genres: Sequence[str], most_tokens: float, tokenizer: Tokenizer, out: Path
+) -> Shards:
+    """The tokens of texts of these genres, made once: of the documents from the beginning on, as many as hold so many.
+
+    Raises InputError where no text is of these."""
     folder = out / SHARDS
     if not (folder / "index.json").is_file():
-        tokenize_corpus(texts, tokenizer, folder, most_tokens)
+        if genres and next(Texts(texts, genres).documents(), None) is None:
+            raise InputError(f"no text is of the genre {' or '.join(genres)}", Texts(texts).path)
+        tokenize_corpus(texts, tokenizer, folder, most_tokens, genres)
     return Shards.open(folder)

@@ -44,6 +44,8 @@ class FinetuneSettings(Settings):
     """Texts that are read on between conversations, so that what they tell is not forgotten (docs/decisions/0024)."""
     texts_share: float = Field(default=0.05, ge=0, lt=1)
     """Of the rows, where there are texts."""
+    texts_genres: list[str] = Field(default_factory=list)
+    """Only texts of these genres; none: all."""
     texts_weight: float = Field(default=0.1, gt=0)
     """What a token of the texts counts beside one of a reply."""
     epochs: float = Field(default=3.0, gt=0)
@@ -135,7 +137,8 @@ def finetune(
     )
     objective: Objective = learned
     if settings.texts and read_share:
-        texts = open_texts(settings.texts, read_share * steps * rows * context, tokenizer, out)
+        most = read_share * steps * rows * context
+        texts = open_texts(settings.texts, settings.texts_genres, most, tokenizer, out)
         read = NextToken(texts, texts, tokenizer, context, settings.seed, split_long=True)
         objective = Beside(learned, read, read_share, settings.texts_weight)
     training = settings.training(model.config.width, steps)

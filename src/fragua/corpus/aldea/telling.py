@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache, cached_property
-from itertools import accumulate
+from itertools import accumulate, product
 from math import prod
 
 from fragua.corpus.aldea.entities import Entity, Fact, World
@@ -31,6 +31,13 @@ def settled(templates: Sequence[str], rng: random.Random) -> str:
     """One of the templates, with one of each `[this|that]` in it: every outcome equally often."""
     template = rng.choices(templates, cum_weights=_weights(tuple(templates)))[0]
     return _CHOICE.sub(lambda m: rng.choice(m[1].split("|")), template) if "[" in template else template
+
+
+def every(template: str) -> Iterator[str]:
+    """Each of the ways in which a template with `[this|that]` can be settled."""
+    parts = _CHOICE.split(template)
+    ways = [part.split("|") if at % 2 else [part] for at, part in enumerate(parts)]
+    return ("".join(chosen) for chosen in product(*ways))
 
 
 class Deck:

@@ -52,15 +52,15 @@ class Ability:
 
 
 ABILITIES = {
-    "facts": Ability(facts.task, 20, knowledge=True, courteous=True),
+    "facts": Ability(facts.task, 19, knowledge=True, courteous=True),
     "real_facts": Ability(real_facts.task, 12, knowledge=True, courteous=True),
     "passages": Ability(passages.task, 19, alone=True, courteous=True),
     "missing": Ability(missing.task, 11, alone=True, courteous=True),
     "arithmetic": Ability(arithmetic.task, 12, courteous=True),
     "translation": Ability(translation.task, 8, courteous=True),
     "secrets": Ability(secrets.task, 3, courteous=True),
-    "unknown": Ability(unknown.task, 10, courteous=True),
-    "talk": Ability(talk.task, 24),
+    "unknown": Ability(unknown.task, 12, courteous=True),
+    "talk": Ability(talk.task, 28),
     "two_hops": Ability(two_hops.task, 8, knowledge=True, courteous=True),
     "sources": Ability(sources.task, 18, alone=True, courteous=True),
     "references": Ability(references.task, 10, knowledge=True, courteous=True),

@@ -27,6 +27,13 @@ WHO = {
 }
 
 
+KNOWN = 0.2
+"""How often the exam takes a fact that conversations ask for, when it draws one: half of what it asks is then told by
+texts alone."""
+TOLD = ("works_as", "lives_in")
+"""What a portrait tells of a person."""
+
+
 def task(asker: Asker) -> Task | None:
     if not asker.for_exam and asker.rng.random() < 0.1:
         return who(asker)
@@ -36,7 +43,7 @@ def task(asker: Asker) -> Task | None:
 def about(asker: Asker, fact: Fact) -> Task | None:
     """A fact's question. The exam's: a fact that no conversation asks for, or one of theirs in other words."""
     held = held_fact(fact)
-    if (held and not asker.for_exam) or (asker.for_exam and not held and asker.rng.random() < 0.6):
+    if (held and not asker.for_exam) or (asker.for_exam and not held and asker.rng.random() >= KNOWN):
         return None
     found = ask(asker, fact, 1 if held else SHARE)
     if found is None:
@@ -73,10 +80,11 @@ def ask(asker: Asker, fact: Fact, share: int = SHARE) -> tuple[str, str, bool] |
 
 
 def who(asker: Asker) -> Task | None:
-    """A portrait, for conversations: two facts at once."""
+    """A portrait, for conversations: two facts at once, neither of which is the exam's."""
     person = asker.decks.entity("person")
     template = asker.template(WHO[asker.lang][:-1], person.id)
-    if template is None:
+    told = [fact for fact in asker.world.said_of(person) if fact.relation in TOLD]
+    if template is None or any(map(held_fact, told)):
         return None
     home = asker.world.find(person, "lives_in")
     assert home is not None

@@ -6,7 +6,12 @@ from fragua.corpus.aldea.abilities.facts import WHO
 from fragua.corpus.aldea.asking import Asker, Task
 from fragua.corpus.aldea.names import table
 from fragua.corpus.aldea.relations import phrasings
+from fragua.corpus.aldea.telling import settled
 
+STRANGERS = 0.5
+"""How often a person is asked for whom nobody knows; else a matter."""
+FORMS = 0.6
+"""How often a matter is asked for in words put together afresh, where it has such."""
 ABOUT = ("lives_in", "works_as", "likes", "friend_of")
 STRANGER = {
     "es": ("No sé quién es {s}.", "No conozco a {s}.", "No sé quién es {s}. Quizá no viva en Aldea."),
@@ -28,7 +33,7 @@ TOPIC = {
 
 def task(asker: Asker) -> Task | None:
     rng, lang = asker.rng, asker.lang
-    if rng.random() < 0.6:
+    if rng.random() < STRANGERS:
         stranger = rng.choice(asker.strangers)
         templates = WHO[lang][:-1] if rng.random() < 0.5 else phrasings(lang)[rng.choice(ABOUT)].q
         question = asker.text(rng.choice(templates), s=stranger)
@@ -39,6 +44,8 @@ def task(asker: Asker) -> Task | None:
     name = rng.choice(sorted(topics))
     topic = topics[name]
     template = asker.template(topic[f"q_{lang}"], name)
+    if not asker.for_exam and f"forms_{lang}" in topic and rng.random() < FORMS:
+        template = settled(topic[f"forms_{lang}"], rng)
     if template is None:
         return None
     answer = asker.text(rng.choice(topic.get(f"a_{lang}", TOPIC[lang])), t=topic[lang])
