@@ -30,6 +30,9 @@ WHO = {
 KNOWN = 0.2
 """How often the exam takes a fact that conversations ask for, when it draws one: half of what it asks is then told by
 texts alone."""
+UNQUOTED = 0.3
+"""How often a title is written without its quotation marks, as people do."""
+_NO_QUOTES = str.maketrans("", "", '«»"')
 TOLD = ("works_as", "lives_in")
 """What a portrait tells of a person."""
 
@@ -49,6 +52,8 @@ def about(asker: Asker, fact: Fact) -> Task | None:
     if found is None:
         return None
     question, answer, reverse = found
+    if not asker.for_exam and asker.rng.random() < UNQUOTED:
+        question = question.translate(_NO_QUOTES)
     unique = len([f for f in asker.world.about(fact.object) if f.relation == fact.relation]) == 1
     if held and reverse and not unique:
         return None
