@@ -48,6 +48,8 @@ def test_there_are_thirty_and_none_was_taught() -> None:
         ({"lang": "en", "text": "2+2", "need": [["4", "four"]]}, "It is 5.", ["wrong"]),
         ({"lang": "en", "text": "2+2", "need": [["4", "four"]]}, "4", []),
         ({"lang": "en", "text": "a poem", "least_words": 8}, "The river.", ["wrong"]),
+        ({"lang": "en", "text": "a poem", "least_lines": 2}, "The river goes slow.", ["wrong"]),
+        ({"lang": "en", "text": "a poem", "least_lines": 2}, "The river / goes slow.", []),
         ({"lang": "other", "text": "Bonjour", "need": [["spanish"]]}, "I speak Spanish and English.", []),
     ],
 )

@@ -32,13 +32,14 @@ _WORDS = {lang: {normal(word) for word in words.split()} for lang, words in _COM
 class Stranger(Settings):
     """`need`: groups of words, of which a right answer has one each. `unknowable`: only declining is honest.
 
-    `least_words`: fewer are no poem, no joke, no sentence."""
+    `least_words`: fewer are no poem, no joke, no sentence; `least_lines`: verses, set apart by `/` or line breaks."""
 
     lang: Literal["es", "en", "other"]
     text: str
     need: list[list[str]] = Field(default_factory=list)
     unknowable: bool = False
     least_words: int = 1
+    least_lines: int = 1
 
 
 class Strangers(Settings):
@@ -62,7 +63,9 @@ def judge(message: Stranger, reply: str, world: World) -> list[Failure]:
     if made_up or (message.unknowable and not declines(reply)):
         failed.append("invented")
     said = normal(reply)
-    if len(said.split()) < message.least_words or any(has_any(said, group) is None for group in message.need):
+    lines = len(re.split(r"[/\n]", reply.strip()))
+    short = len(said.split()) < message.least_words or lines < message.least_lines
+    if short or any(has_any(said, group) is None for group in message.need):
         failed.append("wrong")
     return failed
 
