@@ -41,7 +41,7 @@ class Costs:
     bytes_per_conversation: float = 288.0  # its marks included, and what stays empty of rows
     shards_bytes_per_s: float = 2.5e6  # text to token shards, at the start of pretraining
     readied_per_s: float = 2700.0  # conversations to token shards, at the start of fine-tuning
-    align_share: float = 0.08  # of all, at most
+    align_share: float = 0.06  # of all, at most
     most_align_s: float = 150.0
     drawn_per_comparison: float = 80.0  # tokens, of all its answers
     read_per_comparison: float = 1250.0  # tokens, of all its pairs: reference and replay too

@@ -8,11 +8,11 @@ from fragua.corpus.aldea.telling import settled
 
 PLAINEST = 0.15
 """How often an intent is said in its first form, which the exam leaves alone: whoever says 'hello' is understood."""
-MORE = 0.2
+MORE = 0.5
 """How often in one of the ways that only conversations use: the exam's share their words, not their wording."""
 FORMS = 0.3
-"""How often in one that is put together afresh, since people say the same in many ways. An intent that has such is
-drawn twice as often."""
+"""How often, of these, in one that is put together afresh, since people say the same in many ways. An intent that has
+such is drawn twice as often in conversations."""
 GREETED = 0.15
 
 
@@ -28,7 +28,8 @@ def _greeted(asker: Asker, question: str) -> str:
 def task(asker: Asker) -> Task | None:
     intents = table("talk.toml")
     names, forms = sorted(intents), f"forms_{asker.lang}"
-    (name,) = asker.rng.choices(names, [2 if forms in intents[name] else 1 for name in names])
+    twice = not asker.for_exam
+    (name,) = asker.rng.choices(names, [1 + (twice and forms in intents[name]) for name in names])
     intent = intents[name]
     plainest, *others = intent[f"q_{asker.lang}"]
     template = asker.template(others, name)
@@ -36,10 +37,10 @@ def task(asker: Asker) -> Task | None:
         chance = asker.rng.random()
         if template is None or chance < PLAINEST:
             template = plainest
+        elif chance < PLAINEST + FORMS and forms in intent:
+            template = settled([asker.rng.choice(intent[forms])], asker.rng)
         elif chance < PLAINEST + MORE:
             template = asker.rng.choice(intent[f"more_{asker.lang}"])
-        elif chance < PLAINEST + MORE + FORMS and forms in intent:
-            template = settled([asker.rng.choice(intent[forms])], asker.rng)
     if template is None:
         return None
     text = _greeted(asker, template) if asker.rng.random() < GREETED else template

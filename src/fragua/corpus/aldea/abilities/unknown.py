@@ -10,7 +10,7 @@ from fragua.corpus.aldea.telling import settled
 
 STRANGERS = 0.5
 """How often a person is asked for whom nobody knows; else a matter."""
-FORMS = 0.6
+FORMS = 0.4
 """How often a matter is asked for in words put together afresh, where it has such."""
 ABOUT = ("lives_in", "works_as", "likes", "friend_of")
 STRANGER = {
