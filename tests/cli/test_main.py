@@ -35,6 +35,7 @@ def app_raises(monkeypatch: pytest.MonkeyPatch) -> Fails:
         (RunError("the loss is NaN\nat step 3", "out"), 1, "error: out: the loss is NaN at step 3"),
         (KeyboardInterrupt(), 1, "stopped; run the same command again to go on"),
         (OSError(errno.ENOSPC, "No space left"), 1, "error: no space left on the device; free some"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "run/a.json"), 1, "error: run/a.json: No such file"),
     ],
 )
 def test_every_error_is_one_line_and_its_exit_code(

@@ -83,7 +83,9 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         if error.errno == errno.ENOSPC:
             return _tell("no space left on the device; free some and run the same command again", 1)
-        raise
+        if error.filename is None:
+            raise
+        return _tell(f"{error.filename}: {error.strerror}", 1)  # gone, not ours, read-only, broken
     if code == 130:  # what typer makes of Ctrl-C
         return _interrupted()
     return code if isinstance(code, int) else 0
