@@ -6,7 +6,7 @@ constant answer, the echo, and a copy of the most similar conversation. At last 
 it has never read about: its abilities should hold there, the facts cannot. What is finished is not done again; a
 started life goes on.
 
-    python benchmarks/exam.py --seeds 10 12 13 --minutes 15 --items 1500
+    python benchmarks/exam.py --seeds 12 13 14 --minutes 15 --items 1500
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Exam = dict[str, Any]
 
 
 def main(
-    seeds: tuple[int, ...] = (10, 12, 13),
+    seeds: tuple[int, ...] = (12, 13, 14),
     minutes: float | None = None,
     recipe: str = "laptop",
     items: int = 600,
@@ -156,7 +156,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seeds", type=int, nargs="+", default=[10, 12, 13])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[12, 13, 14])
     parser.add_argument("--minutes", type=float, help="time of each life; by default the recipe's")
     parser.add_argument("--recipe", default="laptop")
     parser.add_argument("--items", type=int, default=600)

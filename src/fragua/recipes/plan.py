@@ -31,7 +31,7 @@ class Costs:
     least_kept: float = 0.6  # of those that were expected, however late it is
     overhead: float = 0.06  # of training: evaluation, samples, checkpoints
     slack: float = 0.02  # of all: what goes wrong
-    finetune_share: float = 0.65  # of the time for training, at most, with all that conversations take
+    finetune_share: float = 0.72  # of the time for training, at most, with all that conversations take
     least_finetune_share: float = 0.4
     enough_text: float = 3.0e6  # tokens that are read before conversations get more than their least share
     data_share: float = 0.05  # of all, at most
