@@ -6,7 +6,7 @@ constant answer, the echo, and a copy of the most similar conversation. At last 
 it has never read about: its abilities should hold there, the facts cannot. What is finished is not done again; a
 started life goes on.
 
-    python benchmarks/exam.py --seeds 12 13 14 --minutes 15 --items 1500
+    taskset -c 0 python benchmarks/exam.py --seeds 12 13 14 --minutes 26 --items 1500      # on one core
 """
 
 from __future__ import annotations
