@@ -64,6 +64,7 @@ def test_an_error_of_ours_is_never_hidden(app_raises: Fails) -> None:
         (["run", "nowhere.toml"], "no such recipe; built in: adapt, laptop, own, quijote"),
         (["plan", "laptop", "--set", "pretrain.dept=3"], "did you mean 'depth'?"),
         (["run", "laptop", "--minutes", "-1"], "minutes"),
+        (["plan", "laptop", "--set", 'finetune.texts_genres=["opera"]'], "no texts of the genre 'opera'"),
         (["run", "laptop", "--lang", "fr"], "es or en"),
     ],
 )

@@ -227,6 +227,8 @@ def test_only_texts_of_the_named_genres_are_read(base: Path, tmp_path: Path) -> 
     write_jsonl(texts, rows * 30)
     read = open_texts(texts, ["news", "diaries"], 1000, tokenizer, tmp_path)
     assert {tokenizer.decode(read[at].ids[:-1].tolist()) for at in range(len(read))} == {"el hierro duerme"}
-    values = dict(model=base, data=tmp_path / "data.jsonl", texts=texts, texts_genres=["opera"])
-    with pytest.raises(InputError, match="no text is of the genre opera"):
-        finetune(FinetuneSettings.parse(values), tmp_path / "opera")
+    (tmp_path / "plain.txt").write_text("la forja canta")
+    values = dict(model=base, data=tmp_path / "data.jsonl", texts_genres=["opera"])
+    for nowhere in (texts, tmp_path / "plain.txt"):
+        with pytest.raises(InputError, match="no text is of the genre opera"):
+            finetune(FinetuneSettings.parse(values | {"texts": nowhere}), tmp_path / nowhere.stem)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fragua.corpus.read import find_files
+from fragua.errors import InputError
 from fragua.files import digest_json, read_json, write_json
 from fragua.models.config import decoder_config
 from fragua.progress import console
@@ -39,11 +40,22 @@ def settle(recipe: Recipe, out: Path) -> tuple[Plan, dict[str, Any]]:
 
 
 def plan_here(recipe: Recipe) -> tuple[Plan, dict[str, Any]]:
-    """A new plan for this machine, and the machine. Raises InputError where a source is not there."""
+    """A new plan for this machine, and the machine. Raises InputError where a source or a genre is not there."""
+    _check_genres(recipe)
     files = find_files(recipe.corpus.sources) if not recipe.corpus.aldea else []
     source_bytes = sum(Path(file).stat().st_size for file in files)
     speed, machine = measure_here(recipe)
     return make_plan(recipe, speed, machine, source_bytes=source_bytes), machine
+
+
+def _check_genres(recipe: Recipe) -> None:
+    """Before anything is learned: fine-tuning comes late. Documents of one's own have genres that nobody knows yet."""
+    from fragua.corpus.aldea.genres import GENRES
+
+    strange = sorted(set(recipe.finetune.texts_genres) - set(GENRES))
+    if strange and not recipe.corpus.sources:
+        what = f"Aldea has no texts of the genre '{strange[0]}'"
+        raise InputError(what, "finetune.texts_genres", f"known: {', '.join(GENRES)}")
 
 
 def measure_here(recipe: Recipe) -> tuple[Speed, dict[str, Any]]:

@@ -39,10 +39,10 @@ class Texts:
         return self._rows() if self.path.suffix == ".jsonl" else self._lines()
 
     def documents(self) -> Iterator[str]:
-        """Whole documents: rows of a JSONL file; a text file is one."""
+        """Whole documents: rows of a JSONL file; a text file is one, of no genre."""
         if self.path.suffix == ".jsonl":
             return (text for _, text in self)
-        return iter([read_text(self.path)])
+        return iter([] if self.genres else [read_text(self.path)])
 
     def count_bytes(self) -> int:
         """UTF-8 bytes of all texts."""

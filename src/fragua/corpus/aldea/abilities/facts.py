@@ -88,11 +88,10 @@ def who(asker: Asker) -> Task | None:
     """A portrait, for conversations: two facts at once, neither of which is the exam's."""
     person = asker.decks.entity("person")
     template = asker.template(WHO[asker.lang][:-1], person.id)
-    told = [fact for fact in asker.world.said_of(person) if fact.relation in TOLD]
-    if template is None or any(map(held_fact, told)):
+    told = {fact.relation: fact for fact in asker.world.said_of(person) if fact.relation in TOLD}
+    if template is None or any(map(held_fact, told.values())):
         return None
-    home = asker.world.find(person, "lives_in")
-    assert home is not None
+    home = told["lives_in"].object
     others = [village for village in asker.world.of_kind("village") if village is not home]
     return Task(
         asker.opened(asker.text(template, s=person)),
